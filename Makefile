@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Builds kvmscope. Files are found by wildcard: a new domain, command or test needs no edit here.
+# `make help` lists the targets.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+ARCH    ?= x86
+CC      ?= gcc
+CLANG   ?= clang
+BPFTOOL ?= bpftool
+V       ?= 0
+B       ?= build
+
+prefix      ?= /usr/local
+sbindir     ?= $(prefix)/sbin
+mandir      ?= $(prefix)/share/man
+completions ?= $(prefix)/share/bash-completion/completions
+
+VERSION := $(shell sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)
+
+ifeq ($(V),0)
+  Q = @
+  say = @printf '  %-8s %s\n' '$(1)' '$(patsubst $(B)/%,%,$@)'
+endif
+
+# bpftool's Debian package lives in /usr/sbin
+export PATH := $(PATH):/usr/sbin:/sbin
+
+BPF_SRCS   := $(sort $(wildcard bpf/*.bpf.c))
+BPF_OBJS   := $(BPF_SRCS:bpf/%.c=$(B)/bpf/%.o)
+LIB_SRCS   := $(sort $(wildcard src/*.c))
+LIB_OBJS   := $(LIB_SRCS:src/%.c=$(B)/src/%.o)
+CLI_OBJS   := $(patsubst tools/%.c,$(B)/tools/%.o,$(sort $(wildcard tools/*.c)))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZERS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/fuzz_*.c)))
+SKEL       := $(B)/kvmscope.skel.h
+
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wformat=2 -Wno-unused-parameter -Werror
+LIBS     := libbpf json-c expat libcap-ng
+CPPFLAGS += -D_GNU_SOURCE -DKVMSCOPE_VERSION='"$(VERSION)"' -Iinclude -iquote src -iquote $(B)
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu17 $(WARN) -ffile-prefix-map=$(CURDIR)=.
+LDLIBS   += $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
+            -I/usr/include/x86_64-linux-gnu -Wall -Wextra -Wno-unused-parameter -Werror
+
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
+
+.PHONY: all check check-bpf check-live check-kernels bench static install demo test help clean \
+        deps-build deps-test
+
+all: $(B)/kvmscope ## build/kvmscope
+
+# --- kernel side: every domain one object, linked to one, wrapped in one skeleton
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(B)/bpf
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/kvmscope.bpf.o: $(BPF_OBJS)
+	$(call say,BPFLINK)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKEL): $(B)/kvmscope.bpf.o
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name kvmscope_bpf > $@
+
+# --- user space
+
+$(B)/src/%.o: src/%.c | $(B)/src
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/src/session.o: $(SKEL)
+
+$(B)/tools/%.o: tools/%.c | $(B)/tools
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -iquote tools $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/kvmscope: $(CLI_OBJS) $(LIB_OBJS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# The dynamic objects again, linked with static libraries: one file for any x86-64 host.
+static: $(B)/static/kvmscope ## build/static/kvmscope: one file for any x86-64 host
+$(B)/static/kvmscope: $(CLI_OBJS) $(LIB_OBJS) | $(B)/static
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static $^ \
+		$(shell pkg-config --static --libs $(LIBS)) -o $@
+
+# --- tests
+
+$(B)/tests/unit/test_%: tests/unit/test_%.c $(LIB_OBJS) | $(B)/tests/unit
+	$(call say,TEST)
+	$(Q)$(CC) $(CPPFLAGS) -iquote tests/unit $(CFLAGS) -MMD -MP $< $(LIB_OBJS) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
+
+FUZZFLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SRCS := $(filter-out src/session.c,$(LIB_SRCS))
+$(B)/fuzz/%.o: src/%.c | $(B)/fuzz
+	$(call say,CC)
+	$(Q)$(CLANG) $(CPPFLAGS) -MMD -MP -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
+$(B)/fuzz/session.o: $(SKEL)
+$(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) | $(B)/tests/unit
+	$(call say,FUZZ)
+	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDLIBS) -o $@
+
+$(B)/tests/%: tests/guest/%.c tests/guest/guest_code.S tests/guest/guest_abi.h | $(B)/tests
+	$(call say,GUEST)
+	$(Q)$(CC) -D_GNU_SOURCE -O2 -g -std=gnu17 -Wall -Wextra -Itests/guest -static -pthread $< tests/guest/guest_code.S -o $@
+
+GUEST := $(B)/tests/kvmguest
+
+check: $(UNIT_TESTS) $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
+	$(Q)tests/run unit $(B)
+
+check-bpf: all ## loads every program on this kernel; root
+	$(Q)$(SUDO) tests/run bpf $(B)
+
+check-live: all $(GUEST) ## real VMs on this machine's kernel; root
+	$(Q)$(SUDO) tests/run live $(B)
+
+check-kernels: all static $(GUEST) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
+	$(Q)KERNELS="$(KERNELS)" tests/run kernels $(B)
+
+bench: all static $(GUEST) ## what an event costs, in instructions, beside its peers
+	$(Q)tests/bench/run $(B)
+
+test: deps-test ## installs what the tests need, builds, runs them all
+	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUEST) $(UNIT_TESTS) $(FUZZERS)
+	$(Q)tests/run all $(B)
+
+demo: deps-build ## installs what the build needs, builds, traces this host's VMs and a demo VM
+	$(Q)$(MAKE) --no-print-directory -j2 all $(GUEST)
+	$(Q)tests/demo $(B)
+
+deps-build deps-test:
+	$(Q)packaging/install-deps $(@:deps-%=%)
+
+install: all ## DESTDIR, prefix
+	install -D -m 755 $(B)/kvmscope $(DESTDIR)$(sbindir)/kvmscope
+	install -D -m 644 tools/kvmscope.8 $(DESTDIR)$(mandir)/man8/kvmscope.8
+	install -D -m 644 packaging/kvmscope.bash $(DESTDIR)$(completions)/kvmscope
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+clean: ## removes build/
+	rm -rf $(B)
+
+$(B)/bpf $(B)/src $(B)/tools $(B)/static $(B)/tests $(B)/tests/unit $(B)/fuzz:
+	@mkdir -p $@
+
+-include $(wildcard $(B)/bpf/*.d $(B)/src/*.d $(B)/tools/*.d $(B)/tests/unit/*.d $(B)/fuzz/*.d)

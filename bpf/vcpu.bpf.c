@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * When a vCPU's thread leaves its CPU, comes back, wakes from a halt, ends. The scheduler's
+ * events fire for every thread of the host: those that are no vCPU leave after a load and
+ * a compare for each side of the switch.
+ */
+#include "vmlinux.h"
+#include "vcpu_time.bpf.h"
+
+static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v, __u32 slot)
+{
+	if (!v->steal_cell)
+		v->steal_cell = cell_new(slot, KS_M_STEAL_LATENCY, 0);
+	return cell_get(v->steal_cell);
+}
+
+static __always_inline void on_switch_out(struct ks_vcpu *v, bool could_run, __u64 run_delay)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	exit_dirty(v);
+	if (v->pend_off)
+		split_off(v, run_delay);
+	if (v->mode == KS_MODE_KERNEL && !could_run)
+		v->pend_on += time_since(v, now); /* KVM may have polled: its wake-up will tell */
+	else
+		charge(v, now);
+	v->run_delay = run_delay;
+	v->off = could_run ? KS_OFF_RUNNABLE : KS_OFF_BLOCKED;
+}
+
+static __always_inline void on_switch_in(struct ks_vcpu *v, __u32 slot)
+{
+	struct ks_cell *cell = steal_cell(v, slot);
+	__u64 now = bpf_ktime_get_ns();
+	__u64 d = time_since(v, now);
+
+	if (v->off == KS_OFF_RUNNABLE) {
+		charge_to(v, KS_STEAL, d);
+		if (cell) {
+			cell->count++;
+			record(cell, d);
+		}
+	} else if (v->off == KS_OFF_BLOCKED) {
+		v->pend_off = d;
+		v->wake_t = now;
+		if (!v->wake_cell)
+			v->wake_cell = cell_new(slot, KS_M_WAKE_LATENCY, 0);
+	} else {
+		v->ns[KS_UNACCOUNTED] += d; /* its way out was missed */
+	}
+	v->off = KS_ON_CPU;
+}
+
+/* The slot whose vCPU the current thread runs, if it is on this CPU's mind. */
+static __always_inline struct ks_vcpu *vcpu_leaving(struct ks_here *cpu, __u32 pid)
+{
+	struct ks_vcpu *v;
+
+	if (!cpu->slot)
+		return NULL;
+	v = vcpu_slot(cpu->slot);
+	cpu->slot = 0;
+	return v && v->key && v->tid == pid && !v->off ? v : NULL;
+}
+
+static __always_inline struct ks_vcpu *vcpu_coming(struct ks_here *cpu, __u32 pid)
+{
+	__u32 slot = thread_slot(pid);
+	struct ks_vcpu *v;
+
+	if (!slot)
+		return NULL;
+	v = vcpu_slot(slot);
+	if (!v || !v->key || v->tid != pid)
+		return NULL;
+	cpu->slot = slot;
+	return v;
+}
+
+SEC("tp_btf/sched_switch")
+int vcpu__sched_switch_btf(__u64 *ctx)
+{
+	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
+	struct ks_here *cpu = this_cpu();
+	struct ks_vcpu *v;
+
+	v = vcpu_leaving(cpu, prev->pid);
+	if (v)
+		on_switch_out(v, !switch_prev_state(ctx, prev), prev->sched_info.run_delay);
+	v = vcpu_coming(cpu, next->pid);
+	if (v)
+		on_switch_in(v, cpu->slot);
+	return 0;
+}
+
+SEC("raw_tp/sched_switch")
+int vcpu__sched_switch_raw(__u64 *ctx)
+{
+	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
+	struct ks_here *cpu = this_cpu();
+	struct ks_vcpu *v;
+
+	v = vcpu_leaving(cpu, bpf_get_current_pid_tgid());
+	if (v)
+		on_switch_out(v, !switch_prev_state(ctx, prev),
+			      BPF_CORE_READ(prev, sched_info.run_delay));
+	v = vcpu_coming(cpu, BPF_CORE_READ(next, pid));
+	if (v)
+		on_switch_in(v, cpu->slot);
+	return 0;
+}
+
+/*
+ * A halt is over: it took ns from when KVM began to poll, and waited says whether the vCPU slept
+ * (virt/kvm/kvm_main.c, kvm_vcpu_halt).
+ */
+static __always_inline void on_wakeup(__u64 ns, bool waited)
+{
+	struct ks_vcpu *v = vcpu_current();
+	__u64 now = bpf_ktime_get_ns();
+	__u64 poll, total;
+
+	if (!v || v->mode != KS_MODE_KERNEL || v->flags & KS_VCPU_IGNORED)
+		return;
+	exit_dirty(v);
+	if (v->pend_off)
+		split_off(v, current_run_delay());
+	v->pend_on += time_since(v, now);
+	if (v->poll_ns) {
+		total = vcpu_poll_ns((const void *)v->key) + 1;
+		poll = total - v->poll_ns;
+		v->poll_ns = total;
+	} else {
+		poll = waited ? ns - v->pend_sleep - v->wake_wait : ns;
+		if ((__s64)poll < 0)
+			poll = 0;
+	}
+	settle(v, true, poll);
+	if (!waited) {
+		v->wake_t = now;
+		v->wake_wait = 0;
+	}
+}
+
+SEC("tp_btf/kvm_vcpu_wakeup")
+int vcpu__kvm_vcpu_wakeup_btf(__u64 *ctx)
+{
+	on_wakeup(ctx[0], (__u8)ctx[1]);
+	return 0;
+}
+
+SEC("raw_tp/kvm_vcpu_wakeup")
+int vcpu__kvm_vcpu_wakeup_raw(__u64 *ctx)
+{
+	on_wakeup(ctx[0], (__u8)ctx[1]);
+	return 0;
+}
+
+/*
+ * Fires before the thread gives up its files (kernel/exit.c, do_exit), so before the VM and its
+ * vCPUs can be freed: from here on their addresses mean nothing.
+ */
+static __always_inline void on_thread_end(__u32 tid)
+{
+	struct ks_thread_vcpu who = {.tid = tid};
+	__u32 slot = thread_slot(tid);
+	struct ks_vcpu *v;
+	__u64 now;
+
+	if (!slot)
+		return;
+	v = vcpu_slot(slot);
+	if (!v || v->tid != tid)
+		return;
+	now = bpf_ktime_get_ns();
+	exit_dirty(v);
+	charge(v, now);
+	settle_rest(v);
+	v->end = now;
+	v->key = 0;
+	v->mode = KS_MODE_GONE;
+	who.vcpu_id = v->vcpu_id;
+	bpf_map_delete_elem(&slots, &who);
+	bpf_map_delete_elem(&threads, &tid);
+}
+
+SEC("tp_btf/sched_process_exit")
+int vcpu__sched_process_exit_btf(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+
+	on_thread_end(task->pid);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int vcpu__sched_process_exit_raw(__u64 *ctx)
+{
+	on_thread_end(bpf_get_current_pid_tgid());
+	return 0;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Who is it: from an event to the slot of the vCPU that it belongs to.
+ *
+ * Every CPU remembers the slot of the vCPU that it ran last; an event compares that slot's
+ * key with its own vCPU and in most cases is done. Otherwise (first event, migration, a
+ * thread that runs several vCPUs in turn) the slot is looked up by thread, and taken if
+ * there is none. A thread that ends gives up its key, so that a vCPU at the same
+ * address is never taken for the old one.
+ */
+#ifndef KVMSCOPE_VM_BPF_H
+#define KVMSCOPE_VM_BPF_H
+
+#include "record.bpf.h"
+
+/* user space has filled vm_unwanted: look there before a VM is counted */
+__weak const volatile bool cfg_filter = false;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_vcpu);
+} vcpus __weak SEC(".maps");
+
+/* Numbers of unused slots, from 1 on: slot 0 never has a key and stands for nobody. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 1);
+	__uint(value_size, sizeof(__u32));
+} free_vcpus __weak SEC(".maps");
+
+struct ks_thread_vcpu {
+	__u32 tid;
+	__s32 vcpu_id;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct ks_thread_vcpu);
+	__type(value, __u32);
+} slots __weak SEC(".maps");
+
+/* thread -> the slot that it is at now */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} threads __weak SEC(".maps");
+
+/* processes that are VMs and that nobody asked for */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u8);
+} vm_unwanted __weak SEC(".maps");
+
+__weak struct ks_here here[KS_MAX_CPUS] __attribute__((aligned(64)));
+
+__weak __u8 tid_maybe[KS_TID_BYTES];
+
+static __always_inline struct ks_here *this_cpu(void)
+{
+	return &here[bpf_get_smp_processor_id() & (KS_MAX_CPUS - 1)];
+}
+
+static __always_inline struct ks_vcpu *vcpu_slot(__u32 slot)
+{
+	return bpf_map_lookup_elem(&vcpus, &slot);
+}
+
+static __always_inline __u32 thread_slot(__u32 tid)
+{
+	__u32 *slot;
+
+	if (!tid_maybe[tid & (KS_TID_BYTES - 1)])
+		return 0;
+	slot = bpf_map_lookup_elem(&threads, &tid);
+	return slot ? *slot : 0;
+}
+
+static __always_inline bool vcpu_is(const struct ks_vcpu *v, __u32 tgid, __u32 tid, __u64 start)
+{
+	return v->tid == tid && v->tgid == tgid && v->start == start && v->mode != KS_MODE_GONE;
+}
+
+/* Takes a slot for the current thread. Returns its number, 0 when none is left. */
+static __noinline __u32 vcpu_take(struct ks_thread_vcpu *who, __u32 tgid, __u64 start)
+{
+	struct ks_vcpu *v;
+	__u32 slot = 0;
+
+	if (bpf_map_pop_elem(&free_vcpus, &slot) || !(v = vcpu_slot(slot)))
+		return 0;
+	v->tid = who->tid;
+	v->vcpu_id = who->vcpu_id;
+	v->start = start;
+	v->since = bpf_ktime_get_ns();
+	v->t = v->since;
+	v->flags = cfg_filter && bpf_map_lookup_elem(&vm_unwanted, &tgid) ? KS_VCPU_IGNORED : 0;
+	v->mode = KS_MODE_NEW;
+	v->tgid = tgid; /* last: user space takes a slot with a tgid for one in use */
+	tid_maybe[who->tid & (KS_TID_BYTES - 1)] = 1;
+	return slot;
+}
+
+/*
+ * The slow way to a slot, for the current thread and the vCPU that it is at.
+ * key: what the next events will show; vcpu_id: -1 where the event does not tell.
+ * Returns 0, with the event counted as lost, when there is no slot left.
+ */
+static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 start = BPF_CORE_READ(task, group_leader, start_boottime);
+	__u64 id = bpf_get_current_pid_tgid();
+	struct ks_thread_vcpu who = {.tid = id, .vcpu_id = vcpu_id};
+	__u32 tid = id, tgid = id >> 32;
+	__u32 *known, old, slot = 0;
+	struct ks_vcpu *v;
+
+	old = thread_slot(tid);
+	v = vcpu_slot(old);
+	if (old && v && vcpu_is(v, tgid, tid, start) &&
+	    (v->vcpu_id == vcpu_id || vcpu_id < 0 || v->vcpu_id < 0)) {
+		slot = old;
+		v->vcpu_id = vcpu_id < 0 ? v->vcpu_id : vcpu_id;
+	} else {
+		known = bpf_map_lookup_elem(&slots, &who);
+		if (known) {
+			slot = *known;
+			v = vcpu_slot(slot);
+			if (!v || !vcpu_is(v, tgid, tid, start))
+				slot = 0;
+		}
+		/* a slot that this thread had for another vCPU must not answer to that one's key */
+		v = vcpu_slot(old);
+		if (old && v)
+			v->key = 0;
+	}
+	if (!slot)
+		slot = vcpu_take(&who, tgid, start);
+	v = vcpu_slot(slot);
+	if (!slot || !v) {
+		lose(KS_L_VCPU_SLOTS);
+		return 0;
+	}
+	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY) ||
+	    bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
+		lose(KS_L_MAP);
+	if (!v->key && key >> 63) /* a kernel address: the vCPU's */
+		v->poll_ns = vcpu_poll_ns((const void *)key) + 1;
+	v->key = key;
+	this_cpu()->slot = slot;
+	return slot;
+}
+
+/*
+ * The slot of the vCPU that the current thread runs; NULL: there is none left, counted.
+ * The first form is for programs whose vcpu the verifier knows the type of. It also
+ * compares the id, for a thread may free one vCPU and get the next at the same address.
+ */
+static __always_inline struct ks_vcpu *vcpu_typed(const struct kvm_vcpu *vcpu)
+{
+	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
+	__u32 slot;
+
+	if (v && v->key == (__u64)vcpu && v->vcpu_id == vcpu->vcpu_id)
+		return v;
+	slot = vcpu_find((__u64)vcpu, vcpu->vcpu_id);
+	return slot ? vcpu_slot(slot) : NULL;
+}
+
+static __always_inline struct ks_vcpu *vcpu_untyped(__u64 vcpu)
+{
+	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
+	__u32 slot;
+
+	if (v && v->key == vcpu)
+		return v;
+	slot = vcpu_find(vcpu, vcpu_id_probed((const void *)vcpu));
+	return slot ? vcpu_slot(slot) : NULL;
+}
+
+/* For events that name the vCPU by number only: the thread stands in for its address. */
+static __always_inline struct ks_vcpu *vcpu_numbered(__s32 vcpu_id)
+{
+	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
+	__u64 key = (__u32)bpf_get_current_pid_tgid();
+	__u32 slot;
+
+	if (v && v->key == key && v->vcpu_id == vcpu_id)
+		return v;
+	slot = vcpu_find(key, vcpu_id);
+	return slot ? vcpu_slot(slot) : NULL;
+}
+
+/* For events that name no vCPU: the one that the current thread is at. */
+static __always_inline struct ks_vcpu *vcpu_current(void)
+{
+	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 slot;
+
+	if (v && v->key && v->tid == tid)
+		return v;
+	slot = thread_slot(tid);
+	v = slot ? vcpu_slot(slot) : NULL;
+	if (v && v->key && v->tid == tid) {
+		this_cpu()->slot = slot;
+		return v;
+	}
+	slot = vcpu_find(tid, -1);
+	return slot ? vcpu_slot(slot) : NULL;
+}
+
+#endif

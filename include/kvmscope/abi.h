@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side and user space share: keys, values and limits.
+ *
+ * Two mapped arrays carry all that a vCPU's events measure:
+ *   vcpus  struct ks_vcpu: who it is, what it does now and since when, its time by state
+ *   cells  struct ks_cell: one metric of one owner for one key, with its histogram
+ * Both only grow, by one writer each: the vCPU's own thread. User space maps them
+ * and subtracts what it read before. It writes in three cases only: it takes a
+ * cell's maximum (by exchange), it sets a vCPU's flags, and it clears what belonged to
+ * a vCPU that is gone before it gives the slot back.
+ */
+#ifndef KVMSCOPE_ABI_H
+#define KVMSCOPE_ABI_H
+
+#include "histogram.h"
+
+#define KS_MAX_CPUS 4096
+
+/*
+ * The states that a vCPU's wall time is split into. Together they are all of it.
+ * The order is the JSON's.
+ */
+enum ks_state {
+	KS_GUEST,
+	KS_KERNEL,
+	KS_VMM,
+	KS_HALT_POLL,
+	KS_HALTED,
+	KS_STEAL,
+	KS_BLOCKED,
+	KS_UNACCOUNTED,
+	KS_STATES,
+};
+
+enum ks_metric {
+	KS_M_NONE,
+#define METRIC(id, ...) KS_M_##id,
+#include "metrics.def"
+#undef METRIC
+	KS_METRICS,
+};
+
+enum ks_loss {
+#define LOSS(id, ...) KS_L_##id,
+#include "loss.def"
+#undef LOSS
+	KS_LOSSES,
+};
+
+/* Instruction set of the host's virtualisation, numbered as in the kernel's kvm_exit event. */
+enum ks_isa {
+	KS_ISA_NONE,
+	KS_ISA_VMX = 1,
+	KS_ISA_SVM = 2,
+	KS_ISA_ARM64 = 3,
+};
+
+/*
+ * Exit codes -> rows of a vCPU's table. 0x000 to 0x0ff are themselves: all of VMX's
+ * basic reasons and of SVM's intercepts. SVM's 0x400.. and its 0x800000xx of SEV-ES follow; -1
+ * (SVM_EXIT_ERR) and all else take one of a few rows that are handed out as they come.
+ */
+#define KS_ROW_DIRECT     256
+#define KS_ROW_NPF        KS_ROW_DIRECT /* 0x400 to 0x40f */
+#define KS_ROW_VMGEXIT    (KS_ROW_NPF + 16) /* 0x80000000 to 0x8000001f */
+#define KS_ROW_OTHER      (KS_ROW_VMGEXIT + 32)
+#define KS_ROWS_OTHER     16
+#define KS_EXIT_ROWS      (KS_ROW_OTHER + KS_ROWS_OTHER)
+
+/* Exits of a nested guest (L2) are kept apart by this bit of a cell's key. */
+#define KS_KEY_NESTED (1ULL << 32)
+#define KS_KEY_ISA(key) ((__u32)((key) >> 40) & 0xff)
+#define KS_KEY_CODE(key) ((__u32)(key))
+
+/*
+ * KVM_EXIT_* numbers that have a row of their own, and the row of runs that ended with
+ * an error instead (errno below 0; -EINTR is a signal, kvm.h's trace calls it "restart").
+ */
+#define KS_USER_ROWS       64
+#define KS_USER_ROW_ERROR  (KS_USER_ROWS - 1)
+#define KS_USER_ROW_RESTART (KS_USER_ROWS - 2)
+#define KS_USER_ROW_OTHER  (KS_USER_ROWS - 3)
+#define KS_KEY_ERRNO       (1ULL << 32) /* the key's low half is then the errno, positive */
+
+enum ks_vcpu_flags {
+	KS_VCPU_IGNORED = 1, /* user space: nobody asked for this VM */
+};
+
+/* What a vCPU is at, where that is more than the state that its time counts as. */
+enum ks_vcpu_mode {
+	KS_MODE_NEW,	 /* no event that tells yet */
+	KS_MODE_GUEST,
+	KS_MODE_KERNEL,	 /* between exit and entry */
+	KS_MODE_VMM,	 /* between userspace_exit and entry */
+	KS_MODE_GONE,	 /* its thread has ended */
+};
+
+enum ks_vcpu_off {
+	KS_ON_CPU,
+	KS_OFF_RUNNABLE, /* preempted */
+	KS_OFF_BLOCKED,	 /* went to sleep */
+};
+
+/* What a CPU knows: the slot of the vCPU that it runs. A cache line each: it is written all the time. */
+struct ks_here {
+	__u32 slot;
+	__u32 pad[15];
+};
+
+/*
+ * A byte is set for each thread that may have a slot, at tid modulo this: context switches of
+ * all others end there.
+ */
+#define KS_TID_BYTES 65536
+
+struct ks_vcpu {
+	/* the hot line: what every event reads or writes */
+	__u64 key;  /* struct kvm_vcpu of the events (else the tid); 0: nobody's any more */
+	__u64 t;    /* CLOCK_MONOTONIC ns up to which ns[] is charged */
+	__u64 exit_t; /* when the exit under way began */
+	__u32 cell; /* of the exit under way, 0: none */
+	__s32 vcpu_id;
+	__u8 mode;    /* enum ks_vcpu_mode */
+	__u8 off;     /* enum ks_vcpu_off */
+	__u8 flags;   /* enum ks_vcpu_flags */
+	__u8 dirty;   /* the exit under way was more than time in the kernel: see part[] */
+	__u32 user_cell;  /* of the exit to user space under way, 0: none */
+	__u64 user_t;	  /* when that began */
+	__u64 pad;	  /* to the end of the cache line */
+
+	__u64 ns[KS_STATES]; /* time by state since start */
+
+	/* who: written when the slot is taken */
+	__u64 start;  /* group_leader->start_boottime, ns: with tgid, the VM */
+	__u64 since;  /* when the slot was taken, CLOCK_MONOTONIC ns */
+	__u64 end;    /* when its thread ended, else 0 */
+	__u32 tgid;
+	__u32 tid;
+	__u32 isa;
+	__u32 idle;	  /* the exit under way is one by which a guest waits (HLT, MWAIT) */
+
+	/* the exit under way, where dirty */
+	__u64 part[KS_STATES];
+	__u64 pend_off;	  /* last time off CPU, not yet split into wait and sleep */
+	__u64 pend_sleep; /* slept: a halt, or blocked otherwise */
+	__u64 pend_on;	  /* time on CPU before the sleep: polling, or kernel */
+	__u64 run_delay;  /* the thread's, when it left its CPU */
+	__u64 wake_t;	  /* when it got a CPU after a sleep, 0: not so */
+	__u64 wake_wait;  /* how long it was runnable before that */
+	__u64 poll_ns;	  /* KVM's sum of its polling time, when last read */
+
+	__u32 steal_cell;
+	__u32 wake_cell;
+	__u32 others;	 /* rows in use from KS_ROW_OTHER on */
+	__u32 pad2;
+	__u32 other_code[KS_ROWS_OTHER];
+	__u32 exit_cell[KS_EXIT_ROWS];
+	__u32 nested_cell[KS_EXIT_ROWS];
+	__u32 user_cells[KS_USER_ROWS];
+};
+
+struct ks_cell {
+	__u64 key;     /* what the metric's label says */
+	__u32 owner;   /* slot of the vCPU */
+	__u16 metric;  /* enum ks_metric; 0: not in use */
+	__u16 pad;
+	__u64 count;   /* how often the thing happened, whether or not its end was seen */
+	__u64 sum;     /* of the values in bucket[] */
+	__u64 max;     /* since user space last took it */
+	__u32 off_wall; /* of an exit's cell: the cells for exits that left their CPU, */
+	__u32 off_cpu;	/* by wall time and by time on CPU */
+	/*
+	 * An exit's time by state. Most exits are time in the kernel and nothing else: those add to
+	 * sum alone. For the rest part[KS_KERNEL] corrects it, modulo 2^64, so that time in the
+	 * kernel is always sum + part[KS_KERNEL].
+	 */
+	__u64 part[KS_STATES];
+	__u64 bucket[KS_HIST_BUCKETS];
+};
+
+#endif

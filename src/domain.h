@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A domain: the kernel events that it wants, by which program each can be had, and how what
+ * they measured becomes rows of a report. One src/domain_<name>.c a domain, which registers
+ * itself with DOMAIN(); nothing else names it.
+ */
+#ifndef KVMSCOPE_DOMAIN_H
+#define KVMSCOPE_DOMAIN_H
+
+#include <stdbool.h>
+#include "features.h"
+#include "report.h"
+
+struct session;
+struct snap_vcpu;
+struct delta;
+struct vm;
+
+/* What a session is asked for; an event lists those that need it. */
+enum trace_mode {
+	TRACE_COUNTS = 1,    /* exits by reason, counted only */
+	TRACE_TIMES = 2,     /* histograms and the split of time */
+	TRACE_USERSPACE = 4, /* exits to user space, counted only */
+};
+
+/* Forms of a program, cheapest first. */
+enum rung_kind {
+	RUNG_BTF, /* BTF tracepoint: typed arguments */
+	RUNG_RAW, /* raw tracepoint: arguments as numbers */
+	RUNG_TP,  /* classic tracepoint: the record that tracefs shows */
+};
+
+struct rung {
+	const char *program;
+	enum rung_kind kind;
+	/*
+	 * Index of the struct kvm_vcpu pointer among the arguments as this program expects it;
+	 * ARG_ANY: it does not look at one.
+	 */
+	int vcpu_arg;
+	bool without_btf; /* may be tried where no BTF tells the arguments */
+	/* Anything else that it needs. Returns NULL if all is there, else what is missing. */
+	const char *(*missing)(const struct features *f);
+};
+#define ARG_ANY (-1)
+#define RUNGS_MAX 5
+
+struct event {
+	const char *system, *name;
+	unsigned int modes; /* enum trace_mode, or'ed */
+	bool optional;	    /* the domain can do without */
+	struct rung rungs[RUNGS_MAX]; /* in order of preference; ends at program NULL */
+	/* Is it wanted on this host at all? NULL: yes. */
+	bool (*wanted)(const struct features *f);
+};
+
+/* What a domain is given to fill a report from. */
+struct report_ctx {
+	const struct delta *delta;
+	const struct features *features;
+	const void *opts; /* of the command that asked, NULL: defaults */
+};
+
+/* A VM, and those of its vCPUs that the kernel side has met, in order of their ids. */
+struct vm_times {
+	const struct vm *vm;
+	const struct snap_vcpu **vcpus;
+	size_t n_vcpus;
+};
+
+struct domain {
+	const char *name;
+	const struct event *events;
+	size_t n_events;
+	/* Sets what the programs are to know of this kernel. 0 or -errno. May be NULL. */
+	int (*configure)(struct session *s, const struct features *f);
+	/* Adds this domain's fields to the VM's row. */
+	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);
+};
+
+#define DOMAIN(ident)                                                                              \
+	static const struct domain ident;                                                          \
+	static const struct domain *const ident##_entry                                            \
+		__attribute__((section("ks_domains"), used, retain)) = &ident;                     \
+	static const struct domain ident
+
+/* By name; NULL when there is none. */
+const struct domain *domain__find(const char *name);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Domain exits: which events it wants and in which forms, and its rows: exits by reason, by
+ * vCPU, and exits to user space.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "domain.h"
+#include "domain_exits.h"
+#include "names.h"
+#include "session.h"
+#include "snapshot.h"
+#include "util.h"
+#include "vms.h"
+
+/* --- events */
+
+/* The reason is read from the vCPU: the back end's types must be known, and no third one run. */
+static const char *vendor_types_missing(const struct features *f)
+{
+	if (f->backends & ~(BACKEND_VMX | BACKEND_SVM))
+		return "the back end is neither kvm_intel nor kvm_amd";
+	if (f->backends & BACKEND_SVM && !features__has_struct(f, "vcpu_svm"))
+		return "BTF has no struct vcpu_svm";
+	if (f->backends & BACKEND_VMX && !features__has_struct(f, "vcpu_vmx"))
+		return "BTF has no struct vcpu_vmx";
+	return NULL;
+}
+
+static const char *exit_record_missing(const struct features *f)
+{
+	return features__tp_field(f, "kvm", "kvm_exit", "vcpu_id") < 0
+		       ? "the record has no vcpu_id"
+		       : NULL;
+}
+
+static const char *entry_record_missing(const struct features *f)
+{
+	return features__tp_field(f, "kvm", "kvm_entry", "vcpu_id") < 0
+		       ? "the record has no vcpu_id"
+		       : NULL;
+}
+
+/* Back ends that report no exits tell at least when KVM_RUN starts: see bpf/exits.bpf.c. */
+static bool no_exit_events(const struct features *f)
+{
+	return f->backends && !(f->backends & ~BACKEND_OTHER);
+}
+
+static const struct event events[] = {
+	{
+		.system = "kvm", .name = "kvm_exit", .modes = TRACE_COUNTS | TRACE_TIMES,
+		.rungs = {
+			{"exits__kvm_exit_btf", RUNG_BTF, 0, false, vendor_types_missing},
+			{"exits__kvm_exit_raw", RUNG_RAW, 0, false, vendor_types_missing},
+			{"exits__kvm_exit_raw_reason", RUNG_RAW, 1, true, NULL},
+			{"exits__kvm_exit_tp", RUNG_TP, ARG_ANY, true, exit_record_missing},
+		},
+	},
+	{
+		.system = "kvm", .name = "kvm_entry", .modes = TRACE_TIMES,
+		.rungs = {
+			{"exits__kvm_entry_btf", RUNG_BTF, 0, false, vendor_types_missing},
+			{"exits__kvm_entry_raw", RUNG_RAW, 0, true, NULL},
+			{"exits__kvm_entry_tp", RUNG_TP, ARG_ANY, true, entry_record_missing},
+		},
+	},
+	{
+		.system = "kvm", .name = "kvm_userspace_exit",
+		.modes = TRACE_TIMES | TRACE_USERSPACE,
+		.rungs = {
+			{"exits__kvm_userspace_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
+			{"exits__kvm_userspace_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
+			{"exits__kvm_userspace_exit_tp", RUNG_TP, ARG_ANY, true, NULL},
+		},
+	},
+	{
+		.system = "kvm", .name = "kvm_fpu", .modes = TRACE_TIMES, .optional = true,
+		.wanted = no_exit_events,
+		.rungs = {
+			{"exits__kvm_fpu_btf", RUNG_BTF, ARG_ANY, false, NULL},
+			{"exits__kvm_fpu_raw", RUNG_RAW, ARG_ANY, true, NULL},
+		},
+	},
+	{
+		.system = "sched", .name = "sched_switch", .modes = TRACE_TIMES,
+		.rungs = {
+			{"vcpu__sched_switch_btf", RUNG_BTF, ARG_ANY, false, NULL},
+			{"vcpu__sched_switch_raw", RUNG_RAW, ARG_ANY, true, NULL},
+		},
+	},
+	{
+		.system = "kvm", .name = "kvm_vcpu_wakeup", .modes = TRACE_TIMES,
+		.rungs = {
+			{"vcpu__kvm_vcpu_wakeup_btf", RUNG_BTF, ARG_ANY, false, NULL},
+			{"vcpu__kvm_vcpu_wakeup_raw", RUNG_RAW, ARG_ANY, true, NULL},
+		},
+	},
+	{
+		.system = "sched", .name = "sched_process_exit",
+		.modes = TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE,
+		.rungs = {
+			{"vcpu__sched_process_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
+			{"vcpu__sched_process_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
+		},
+	},
+};
+
+static int configure(struct session *s, const struct features *f)
+{
+	static const struct {
+		const char *variable, *event, *field;
+	} offsets[] = {
+		{"cfg_exit_reason_at", "kvm_exit", "exit_reason"},
+		{"cfg_exit_isa_at", "kvm_exit", "isa"},
+		{"cfg_exit_vcpu_at", "kvm_exit", "vcpu_id"},
+		{"cfg_entry_vcpu_at", "kvm_entry", "vcpu_id"},
+		{"cfg_user_reason_at", "kvm_userspace_exit", "reason"},
+		{"cfg_user_errno_at", "kvm_userspace_exit", "errno"},
+	};
+	int at, err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets) && !err; i++) {
+		at = features__tp_field(f, "kvm", offsets[i].event, offsets[i].field);
+		if (at > 0)
+			err = session__set(s, offsets[i].variable, at);
+	}
+	return err;
+}
+
+/* --- rows */
+
+/* One line of a table: the sum of all cells with that key. */
+struct line {
+	uint64_t key;
+	uint64_t count;
+	uint64_t split[KS_STATES];
+	struct histogram wall, cpu;
+};
+
+struct table {
+	struct line *line;
+	size_t n;
+};
+
+static struct line *table_line(struct table *t, uint64_t key)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->line[i].key == key)
+			return &t->line[i];
+	t->line = xreallocarray(t->line, t->n + 1, sizeof(*t->line));
+	memset(&t->line[t->n], 0, sizeof(*t->line));
+	t->line[t->n].key = key;
+	return &t->line[t->n++];
+}
+
+static void add_cell(struct table *exits, struct table *user, const struct delta_cell *cell)
+{
+	struct line *l;
+
+	switch (cell->metric) {
+	case KS_M_EXIT:
+		l = table_line(exits, cell->key);
+		l->count += cell->count;
+		histogram__add(&l->wall, &cell->hist);
+		histogram__add(&l->cpu, &cell->hist);
+		for (int i = 0; i < KS_STATES; i++)
+			l->split[i] += cell->part[i];
+		break;
+	case KS_M_EXIT_OFF_WALL:
+		histogram__add(&table_line(exits, cell->key)->wall, &cell->hist);
+		break;
+	case KS_M_EXIT_OFF_CPU:
+		histogram__add(&table_line(exits, cell->key)->cpu, &cell->hist);
+		break;
+	case KS_M_USERSPACE:
+		l = table_line(user, cell->key);
+		l->count += cell->count;
+		histogram__add(&l->wall, &cell->hist);
+		break;
+	default:
+		break;
+	}
+}
+
+/* What hurts most on top: time on CPU, then how often. */
+static int by_cost(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+	uint64_t cx = x->split[KS_KERNEL] + x->split[KS_VMM];
+	uint64_t cy = y->split[KS_KERNEL] + y->split[KS_VMM];
+
+	if (cx != cy)
+		return cx < cy ? 1 : -1;
+	if (x->wall.sum != y->wall.sum)
+		return x->wall.sum < y->wall.sum ? 1 : -1;
+	return (x->count < y->count) - (x->count > y->count);
+}
+
+static void exit_rows(struct row *row, struct table *t)
+{
+	char name[64];
+
+	row__list(row, "exits");
+	qsort(t->line, t->n, sizeof(*t->line), by_cost);
+	for (size_t i = 0; i < t->n; i++) {
+		struct line *l = &t->line[i];
+		struct row *r = row__add(row, "exits");
+		enum ks_isa isa = KS_KEY_ISA(l->key);
+
+		row__text(r, "reason", exit_name(isa, KS_KEY_CODE(l->key), name, sizeof(name)));
+		row__u64(r, "code", KS_KEY_CODE(l->key));
+		row__text(r, "isa", isa_name(isa));
+		row__u64(r, "count", l->count);
+		row__hist(r, "latency", &l->wall);
+		row__hist(r, "cpu_latency", &l->cpu);
+		row__split(r, "split_ns", l->split, 1u << KS_GUEST);
+	}
+	free(t->line);
+}
+
+static void userspace_rows(struct row *row, struct table *t)
+{
+	char name[64];
+
+	row__list(row, "userspace");
+	qsort(t->line, t->n, sizeof(*t->line), by_cost);
+	for (size_t i = 0; i < t->n; i++) {
+		struct line *l = &t->line[i];
+		struct row *r = row__add(row, "userspace");
+
+		row__text(r, "reason", userspace_name(l->key, name, sizeof(name)));
+		row__u64(r, "code", KS_KEY_CODE(l->key));
+		row__u64(r, "count", l->count);
+		row__hist(r, "latency", &l->wall);
+	}
+	free(t->line);
+}
+
+struct collect {
+	struct table exits, user;
+	const struct snap_vcpu *only; /* NULL: all vCPUs of the VM */
+};
+
+static void collect_cell(const struct delta_cell *cell, void *arg)
+{
+	struct collect *c = arg;
+
+	if (!c->only || c->only->slot == cell->vcpu->slot)
+		add_cell(&c->exits, &c->user, cell);
+}
+
+static void report(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row)
+{
+	const struct exits_opts defaults = {}, *opts = ctx->opts ? ctx->opts : &defaults;
+	struct collect all = {};
+
+	if (opts->by == EXITS_BY_VCPU) {
+		row__list(row, "vcpus");
+		for (size_t i = 0; i < vm->n_vcpus; i++) {
+			const struct snap_vcpu *v = vm->vcpus[i];
+			struct row *r = row__add(row, "vcpus");
+			struct collect one = {.only = v};
+
+			row__i64(r, "id", v->vcpu_id);
+			row__u64(r, "tid", v->tid);
+			delta__each_cell(ctx->delta, v->tgid, v->start_ns, collect_cell, &one);
+			exit_rows(r, &one.exits);
+			free(one.user.line);
+		}
+		return;
+	}
+	if (vm->n_vcpus)
+		delta__each_cell(ctx->delta, vm->vcpus[0]->tgid, vm->vcpus[0]->start_ns,
+				 collect_cell, &all);
+	if (opts->by == EXITS_BY_REASON) {
+		exit_rows(row, &all.exits);
+		all.exits = (struct table){};
+	}
+	if (opts->by == EXITS_BY_USERSPACE || no_exit_events(ctx->features)) {
+		userspace_rows(row, &all.user);
+		all.user = (struct table){};
+	}
+	free(all.exits.line);
+	free(all.user.line);
+}
+
+DOMAIN(domain_exits) = {
+	.name = "exits",
+	.events = events,
+	.n_events = ARRAY_SIZE(events),
+	.configure = configure,
+	.report = report,
+};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What commands may ask of the domain "exits". */
+#ifndef KVMSCOPE_DOMAIN_EXITS_H
+#define KVMSCOPE_DOMAIN_EXITS_H
+
+enum exits_by { EXITS_BY_REASON, EXITS_BY_VCPU, EXITS_BY_USERSPACE };
+
+struct exits_opts {
+	enum exits_by by;
+};
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What this kernel and this process have. Reads BTF, /sys and tracefs; prints nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <bpf/btf.h>
+#include <cap-ng.h>
+#include <linux/magic.h>
+#include "features.h"
+#include "util.h"
+
+/* Modules that hold types of KVM, where it is not built in. */
+static const char *const kvm_modules[] = {"kvm", "kvm_intel", "kvm_amd"};
+#define N_MODULES (sizeof(kvm_modules) / sizeof(kvm_modules[0]))
+
+struct features_btf {
+	struct btf *vmlinux;
+	struct btf *module[N_MODULES];
+};
+
+static int find_type(const struct features *f, const char *name, __u32 kind,
+		     const struct btf **ret_btf)
+{
+	const struct btf *btf;
+	int id;
+
+	if (!f->btf || !f->btf->vmlinux)
+		return -ENODATA;
+	for (size_t i = 0; i <= N_MODULES; i++) {
+		btf = i ? f->btf->module[i - 1] : f->btf->vmlinux;
+		if (!btf)
+			continue;
+		id = btf__find_by_name_kind(btf, name, kind);
+		if (id > 0) {
+			*ret_btf = btf;
+			return id;
+		}
+	}
+	return -ENODATA;
+}
+
+/* The function prototype behind typedef btf_trace_<event>: void (*)(void *, args...). */
+static const struct btf_type *tp_proto(const struct features *f, const char *event,
+				       const struct btf **ret_btf)
+{
+	const struct btf_type *t;
+	char name[128];
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", event);
+	id = find_type(f, name, BTF_KIND_TYPEDEF, ret_btf);
+	if (id < 0)
+		return NULL;
+	t = btf__type_by_id(*ret_btf, id);
+	t = btf__type_by_id(*ret_btf, t->type);
+	if (!t || !btf_is_ptr(t))
+		return NULL;
+	t = btf__type_by_id(*ret_btf, t->type);
+	return t && btf_is_func_proto(t) ? t : NULL;
+}
+
+int features__tp_args(const struct features *f, const char *event)
+{
+	const struct btf *btf;
+	const struct btf_type *proto = tp_proto(f, event, &btf);
+
+	return proto ? btf_vlen(proto) - 1 : -ENODATA;
+}
+
+int features__tp_arg_struct(const struct features *f, const char *event, const char *type)
+{
+	const struct btf *btf;
+	const struct btf_type *proto = tp_proto(f, event, &btf), *t;
+
+	if (!proto)
+		return -ENODATA;
+	for (int i = 1; i < btf_vlen(proto); i++) {
+		t = btf__type_by_id(btf, btf_params(proto)[i].type);
+		if (!t || !btf_is_ptr(t))
+			continue;
+		t = btf__type_by_id(btf, t->type);
+		while (t && (btf_is_mod(t) || btf_is_typedef(t)))
+			t = btf__type_by_id(btf, t->type);
+		if (t && (btf_is_struct(t) || btf_is_fwd(t)) &&
+		    !strcmp(btf__name_by_offset(btf, t->name_off), type))
+			return i - 1;
+	}
+	return -ENOENT;
+}
+
+bool features__has_struct(const struct features *f, const char *type)
+{
+	const struct btf *btf;
+
+	return find_type(f, type, BTF_KIND_STRUCT, &btf) > 0;
+}
+
+int features__tp_field(const struct features *f, const char *system, const char *event,
+		       const char *field)
+{
+	char *path, *line = NULL, *name, *at;
+	size_t cap = 0, len = strlen(field);
+	int offset = -ENOENT;
+	FILE *file;
+
+	if (!*f->tracefs)
+		return -ENODATA;
+	path = xasprintf("%s/events/%s/%s/format", f->tracefs, system, event);
+	file = fopen(path, "re");
+	free(path);
+	if (!file)
+		return -errno;
+	/* "	field:unsigned int exit_reason;	offset:8;	size:4;	signed:0;" */
+	while (offset < 0 && getline(&line, &cap, file) > 0) {
+		name = strchr(line, ';');
+		at = strstr(line, "offset:");
+		if (!strstr(line, "field:") || !name || !at || name - line < (long)len + 1)
+			continue;
+		if (!strncmp(name - len, field, len) && strchr(" *", name[-(long)len - 1]))
+			offset = atoi(at + strlen("offset:"));
+	}
+	free(line);
+	fclose(file);
+	return offset;
+}
+
+static void look_at_btf(struct features *f)
+{
+	const struct btf *btf;
+
+	f->btf = xcalloc(1, sizeof(*f->btf));
+	f->btf->vmlinux = btf__load_vmlinux_btf();
+	if (!f->btf->vmlinux)
+		return;
+	f->vmlinux_btf = true;
+	for (size_t i = 0; i < N_MODULES; i++) {
+		char *path = xasprintf("/sys/kernel/btf/%s", kvm_modules[i]);
+
+		if (!access(path, R_OK))
+			f->btf->module[i] = btf__load_module_btf(kvm_modules[i], f->btf->vmlinux);
+		free(path);
+	}
+	f->kvm_btf = features__tp_args(f, "kvm_entry") >= 0;
+	f->rdonly_cast = find_type(f, "bpf_rdonly_cast", BTF_KIND_FUNC, &btf) > 0;
+}
+
+/* Back ends show under /sys/module, as modules and, for their parameters, when built in. */
+static void look_at_kvm(struct features *f)
+{
+	static const struct {
+		const char *module;
+		enum kvm_backend backend;
+	} known[] = {
+		{"kvm_intel", BACKEND_VMX}, {"kvm_amd", BACKEND_SVM}, {"kvm_pvm", BACKEND_OTHER},
+	};
+	char path[64];
+
+	f->kvm = !access("/dev/kvm", F_OK);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		snprintf(path, sizeof(path), "/sys/module/%s", known[i].module);
+		if (access(path, F_OK))
+			continue;
+		f->backends |= known[i].backend;
+		if (*f->backend_names)
+			strncat(f->backend_names, ", ",
+				sizeof(f->backend_names) - strlen(f->backend_names) - 1);
+		strncat(f->backend_names, known[i].module,
+			sizeof(f->backend_names) - strlen(f->backend_names) - 1);
+	}
+	if (!f->backends && f->kvm) {
+		struct utsname u;
+
+		f->backends = !uname(&u) && !strcmp(u.machine, "aarch64") ? BACKEND_ARM64
+									 : BACKEND_OTHER;
+		snprintf(f->backend_names, sizeof(f->backend_names), "%s",
+			 f->backends == BACKEND_ARM64 ? "arm64" : "unknown");
+	}
+}
+
+static void look_at_lockdown(struct features *f)
+{
+	char buf[128] = "", *open, *close;
+	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+
+	if (!file)
+		return;
+	/* "none [integrity] confidentiality" */
+	if (fgets(buf, sizeof(buf), file) && (open = strchr(buf, '[')) &&
+	    (close = strchr(open, ']'))) {
+		*close = '\0';
+		snprintf(f->lockdown, sizeof(f->lockdown), "%.31s", open + 1);
+	}
+	fclose(file);
+}
+
+static void look_at_tracefs(struct features *f)
+{
+	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
+	struct statfs fs;
+
+	for (size_t i = 0; i < 2 && !*f->tracefs; i++)
+		if (!statfs(places[i], &fs) && fs.f_type == TRACEFS_MAGIC)
+			snprintf(f->tracefs, sizeof(f->tracefs), "%s", places[i]);
+}
+
+struct features *features__new(void)
+{
+	struct features *f = xcalloc(1, sizeof(*f));
+	struct utsname u;
+
+	if (!uname(&u))
+		snprintf(f->release, sizeof(f->release), "%s", u.release);
+	capng_get_caps_process();
+	f->cap_admin = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
+	f->cap_bpf = f->cap_admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF);
+	f->cap_perfmon = f->cap_admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_PERFMON);
+	f->cap_ptrace = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_PTRACE);
+	f->cap_dac = capng_have_capability(CAPNG_EFFECTIVE, CAP_DAC_READ_SEARCH) ||
+		     capng_have_capability(CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE);
+	look_at_kvm(f);
+	look_at_btf(f);
+	look_at_lockdown(f);
+	look_at_tracefs(f);
+	f->debugfs_kvm = !access("/sys/kernel/debug/kvm", R_OK | X_OK);
+	return f;
+}
+
+void features__drop_btf(struct features *f)
+{
+	if (!f->btf)
+		return;
+	for (size_t i = 0; i < N_MODULES; i++)
+		btf__free(f->btf->module[i]);
+	btf__free(f->btf->vmlinux);
+	free(f->btf);
+	f->btf = NULL;
+}
+
+void features__free(struct features *f)
+{
+	if (!f)
+		return;
+	features__drop_btf(f);
+	free(f);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What this kernel and this process have: found out by looking at shapes (BTF, files,
+ * capabilities), never by a version number, for distributions backport.
+ */
+#ifndef KVMSCOPE_FEATURES_H
+#define KVMSCOPE_FEATURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum kvm_backend {
+	BACKEND_NONE, /* no KVM back end is loaded */
+	BACKEND_VMX = 1,
+	BACKEND_SVM = 2,
+	BACKEND_OTHER = 4, /* KVM is there, by neither of the two: no kvm_exit is to be expected */
+	BACKEND_ARM64 = 8,
+};
+
+struct features {
+	char release[128];	 /* uname -r */
+	unsigned int backends;	 /* enum kvm_backend, or'ed */
+	char backend_names[128]; /* "kvm_intel", "kvm_pvm", "kvm_intel, kvm_amd" */
+	bool kvm;		 /* /dev/kvm is there */
+	bool cap_bpf, cap_perfmon, cap_admin, cap_ptrace, cap_dac;
+	bool vmlinux_btf;	 /* /sys/kernel/btf/vmlinux can be parsed */
+	bool kvm_btf;		 /* types of KVM are known: from vmlinux or from kvm.ko's BTF */
+	bool rdonly_cast;	 /* kfunc bpf_rdonly_cast */
+	char lockdown[32];	 /* none, integrity, confidentiality; "" where there is no such LSM */
+	char tracefs[64];	 /* where tracefs is, "" if nowhere */
+	bool debugfs_kvm;	 /* /sys/kernel/debug/kvm can be listed */
+	struct features_btf *btf;
+};
+
+/* Looks. Never fails: what can't be found out is absent. */
+struct features *features__new(void);
+void features__free(struct features *f); /* NULL is fine */
+
+/* Frees the parsed BTF (some 10 MB): no features__tp_* or features__has_type() after this. */
+void features__drop_btf(struct features *f);
+
+/*
+ * The number of arguments of a tracepoint's raw form, from the typedef btf_trace_<event>.
+ * -ENODATA: this kernel has no BTF for it.
+ */
+int features__tp_args(const struct features *f, const char *event);
+
+/*
+ * Index of the first argument that points to a struct of that name. -ENOENT: there is none;
+ * -ENODATA: no BTF.
+ */
+int features__tp_arg_struct(const struct features *f, const char *event, const char *type);
+
+/* Is there a struct of that name in vmlinux, kvm, kvm_intel or kvm_amd? */
+bool features__has_struct(const struct features *f, const char *type);
+
+/*
+ * Offset of a field in an event's record, from its format file in tracefs; -ENOENT: no such event
+ * or field, -EACCES: not readable, -ENODATA: no tracefs.
+ */
+int features__tp_field(const struct features *f, const char *system, const char *event,
+		       const char *field);
+
+#endif

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The BPF object's life: which programs, which sizes, load, attach, detach. The only file that
+ * sees the skeleton.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include "session.h"
+#include "util.h"
+#include "kvmscope.skel.h"
+
+#define WINDOW_BYTES (512 * 1024)
+/* Kinds of exits that a vCPU shows on average, with room: see struct ks_cell for their size. */
+#define CELLS_PER_VCPU 16
+
+struct session {
+	struct kvmscope_bpf *skel;
+	struct choice *choices;
+	size_t n_choices;
+	struct bpf_link **links; /* one a choice; NULL: not attached */
+	uint64_t *healed_misses; /* of programs that were replaced */
+	uint64_t attached_at;
+	uint32_t entries[2];
+};
+
+static void (*log_line)(const char *line);
+static char last_error[256]; /* of libbpf's messages: why a load failed */
+
+static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	if (level == LIBBPF_WARN && !strstr(line, "BEGIN PROG LOAD LOG"))
+		snprintf(last_error, sizeof(last_error), "%.255s", line);
+	if (log_line)
+		log_line(line);
+	return 0;
+}
+
+void session__set_log(void (*log)(const char *line))
+{
+	log_line = log;
+}
+
+/* --- choosing */
+
+static const char *const kind_names[] = {"BTF tracepoint", "raw tracepoint", "classic tracepoint"};
+
+/* NULL: this rung will do. Else why not. */
+static const char *rung_missing(const struct features *f, const struct event *e,
+				const struct rung *r, char *buf, size_t size)
+{
+	int args, at;
+
+	if (r->kind == RUNG_TP) {
+		if (!*f->tracefs)
+			return "tracefs is not mounted";
+		if (features__tp_field(f, e->system, e->name, "common_pid") < 0)
+			return "tracefs has no such event, or it can't be read";
+		return r->missing ? r->missing(f) : NULL;
+	}
+	args = features__tp_args(f, e->name);
+	if (args < 0) {
+		if (r->kind == RUNG_BTF)
+			return "there is no BTF for it";
+		if (!r->without_btf)
+			return "there is no BTF to tell its arguments";
+	} else if (r->vcpu_arg != ARG_ANY) {
+		at = features__tp_arg_struct(f, e->name, "kvm_vcpu");
+		if (at != r->vcpu_arg) {
+			snprintf(buf, size, "BTF has struct kvm_vcpu as argument %d of %d", at + 1,
+				 args);
+			return buf;
+		}
+	}
+	return r->missing ? r->missing(f) : NULL;
+}
+
+static void choose(const struct features *f, const struct event *e, enum rung_kind floor,
+		   struct choice *c)
+{
+	const char *missing;
+	char buf[128];
+
+	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++) {
+		if (r->kind < floor) {
+			snprintf(c->why, sizeof(c->why), "%s: the kernel refused to load it",
+				 kind_names[r->kind]);
+			continue;
+		}
+		missing = rung_missing(f, e, r, buf, sizeof(buf));
+		if (!missing) {
+			c->rung = r;
+			return;
+		}
+		snprintf(c->why, sizeof(c->why), "%s: %s", kind_names[r->kind], missing);
+	}
+}
+
+size_t session__choose(const struct features *f, const struct domain *const *domains, size_t n,
+		       unsigned int modes, enum rung_kind floor, struct choice **ret_choices)
+{
+	struct choice *c = NULL;
+	size_t n_choices = 0;
+
+	for (size_t d = 0; d < n; d++) {
+		for (size_t i = 0; i < domains[d]->n_events; i++) {
+			const struct event *e = &domains[d]->events[i];
+
+			if (!(e->modes & modes) || (e->wanted && !e->wanted(f)))
+				continue;
+			c = xreallocarray(c, n_choices + 1, sizeof(*c));
+			c[n_choices] = (struct choice){.domain = domains[d], .event = e};
+			choose(f, e, floor, &c[n_choices++]);
+		}
+	}
+	*ret_choices = c;
+	return n_choices;
+}
+
+/* --- opening */
+
+int session__set(struct session *s, const char *variable, uint64_t value)
+{
+	const struct btf *btf = bpf_object__btf(s->skel->obj);
+	const struct btf_var_secinfo *var;
+	const struct btf_type *sec, *t;
+	char *data = (char *)s->skel->rodata;
+	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+
+	if (id < 0)
+		return -ENOENT;
+	sec = btf__type_by_id(btf, id);
+	var = btf_var_secinfos(sec);
+	for (int i = 0; i < btf_vlen(sec); i++, var++) {
+		t = btf__type_by_id(btf, var->type);
+		if (strcmp(btf__name_by_offset(btf, t->name_off), variable))
+			continue;
+		if (var->size > sizeof(value))
+			return -ENOENT;
+		memcpy(data + var->offset, &value, var->size); /* little endian, as BPF's target */
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static struct bpf_program *find_program(const struct session *s, const char *name)
+{
+	return bpf_object__find_program_by_name(s->skel->obj, name);
+}
+
+static int set_sizes(struct session *s, unsigned int max_vcpus)
+{
+	uint32_t vcpus = max_vcpus ? max_vcpus : SESSION_VCPUS_DEFAULT;
+	uint32_t cells = vcpus * CELLS_PER_VCPU;
+	int err = 0;
+
+	s->entries[ARRAY_VCPUS] = vcpus + 1; /* number 0 stands for none, in both */
+	s->entries[ARRAY_CELLS] = cells + 1;
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, vcpus + 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, vcpus);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, vcpus * 2);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.threads, vcpus);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.cells, cells + 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_cells, cells);
+	return err;
+}
+
+/* Fills a stack with the numbers from last down to 1, so that 1 is taken first. */
+static int fill(struct bpf_map *stack, uint32_t last)
+{
+	int err = 0;
+
+	for (uint32_t i = last; i && !err; i--)
+		err = bpf_map_update_elem(bpf_map__fd(stack), NULL, &i, BPF_ANY);
+	return err;
+}
+
+static int ignore(struct session *s, const struct session_opts *opts)
+{
+	uint8_t one = 1;
+	int err = 0;
+
+	for (size_t i = 0; i < opts->n_ignored && !err; i++)
+		err = bpf_map_update_elem(bpf_map__fd(s->skel->maps.vm_unwanted),
+					  &opts->ignored[i], &one, BPF_ANY);
+	return err;
+}
+
+static int configure(struct session *s, const struct features *f,
+		     const struct session_opts *opts, const struct domain *const *domains,
+		     size_t n)
+{
+	int err = 0;
+
+	err = err ?: session__set(s, "cfg_cast", f->rdonly_cast);
+	err = err ?: session__set(s, "cfg_switch_state", features__tp_args(f, "sched_switch") > 3);
+	err = err ?: session__set(s, "cfg_filter", opts->n_ignored > 0);
+	err = err ?: session__set(s, "cfg_counts", !(opts->modes & TRACE_TIMES));
+	for (size_t i = 0; i < n && !err; i++)
+		if (domains[i]->configure)
+			err = domains[i]->configure(s, f);
+	return err;
+}
+
+/* One attempt with no cheaper form than floor. -EAGAIN: a lower rung may still work. */
+static int try_load(struct session *s, const struct features *f,
+		    const struct domain *const *domains, size_t n,
+		    const struct session_opts *opts, enum rung_kind floor, char **ret_error)
+{
+	struct bpf_program *prog;
+	int err;
+
+	free(s->choices);
+	s->n_choices = session__choose(f, domains, n, opts->modes, floor, &s->choices);
+	for (size_t i = 0; i < s->n_choices; i++) {
+		const struct choice *c = &s->choices[i];
+
+		if (c->rung || c->event->optional)
+			continue;
+		*ret_error = xasprintf("event %s:%s can't be traced: %s", c->event->system,
+				       c->event->name, *c->why ? c->why : "no program for it");
+		return -ENOTSUP;
+	}
+	s->skel = kvmscope_bpf__open();
+	if (!s->skel) {
+		err = -errno;
+		*ret_error = xasprintf("BPF object can't be opened: %s", last_error);
+		return err;
+	}
+	bpf_object__for_each_program(prog, s->skel->obj)
+		bpf_program__set_autoload(prog, false);
+	for (size_t i = 0; i < s->n_choices; i++) {
+		const struct event *e = s->choices[i].event;
+
+		if (!s->choices[i].rung)
+			continue;
+		bpf_program__set_autoload(find_program(s, s->choices[i].rung->program), true);
+		/* the last rung too, for session__heal() */
+		for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++)
+			if (r->kind == RUNG_TP && features__tp_args(f, e->name) >= 0 &&
+			    features__tp_field(f, e->system, e->name, "common_pid") >= 0 &&
+			    !(r->missing && r->missing(f)))
+				bpf_program__set_autoload(find_program(s, r->program), true);
+	}
+	err = set_sizes(s, opts->max_vcpus);
+	err = err ?: configure(s, f, opts, domains, n);
+	if (err) {
+		*ret_error = xasprintf("BPF object can't be configured: %s", strerror(-err));
+		return err;
+	}
+	err = kvmscope_bpf__load(s->skel);
+	if (err) {
+		*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)", strerror(-err),
+				       last_error);
+		kvmscope_bpf__destroy(s->skel);
+		s->skel = NULL;
+		return err == -EPERM || err == -ENOMEM || floor == RUNG_TP ? err : -EAGAIN;
+	}
+	return 0;
+}
+
+static int attach(struct session *s, char **ret_error)
+{
+	s->links = xcalloc(s->n_choices, sizeof(*s->links));
+	s->healed_misses = xcalloc(s->n_choices, sizeof(*s->healed_misses));
+	for (size_t i = 0; i < s->n_choices; i++) {
+		struct choice *c = &s->choices[i];
+
+		if (!c->rung)
+			continue;
+		s->links[i] = bpf_program__attach(find_program(s, c->rung->program));
+		if (s->links[i])
+			continue;
+		snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s",
+			 kind_names[c->rung->kind], strerror(errno));
+		/* the form that fits may still be refused: by the kernel's count of arguments */
+		for (const struct rung *r = c->rung + 1;
+		     r < c->event->rungs + RUNGS_MAX && r->program && !s->links[i]; r++) {
+			struct bpf_program *prog = find_program(s, r->program);
+
+			if (bpf_program__fd(prog) < 0)
+				continue;
+			s->links[i] = bpf_program__attach(prog);
+			if (s->links[i])
+				c->rung = r;
+		}
+		if (!s->links[i] && !c->event->optional) {
+			*ret_error = xasprintf("event %s:%s can't be attached to: %s",
+					       c->event->system, c->event->name, c->why);
+			return -ENOTSUP;
+		}
+	}
+	s->attached_at = clock_ns(CLOCK_MONOTONIC);
+	return 0;
+}
+
+int session__open(struct session **ret, struct features *f, const struct domain *const *domains,
+		  size_t n, const struct session_opts *opts, char **ret_error)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+	int err = -EAGAIN;
+
+	*ret_error = NULL;
+	libbpf_set_print(on_libbpf);
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {
+		free(*ret_error);
+		*ret_error = NULL;
+		err = try_load(s, f, domains, n, opts, floor, ret_error);
+	}
+	features__drop_btf(f);
+	if (err)
+		goto out;
+	err = fill(s->skel->maps.free_vcpus, s->entries[ARRAY_VCPUS] - 1);
+	err = err ?: fill(s->skel->maps.free_cells, s->entries[ARRAY_CELLS] - 1);
+	err = err ?: ignore(s, opts);
+	if (err) {
+		*ret_error = xasprintf("BPF maps can't be filled: %s", strerror(-err));
+		goto out;
+	}
+	err = attach(s, ret_error);
+out:
+	if (err) {
+		session__close(s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
+void session__close(struct session *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; s->links && i < s->n_choices; i++)
+		bpf_link__destroy(s->links[i]);
+	kvmscope_bpf__destroy(s->skel);
+	free(s->links);
+	free(s->healed_misses);
+	free(s->choices);
+	free(s);
+}
+
+size_t session__choices(const struct session *s, const struct choice **ret)
+{
+	*ret = s->choices;
+	return s->n_choices;
+}
+
+uint64_t session__attached_at(const struct session *s)
+{
+	return s->attached_at;
+}
+
+/* --- losses */
+
+/* run_cnt is only kept while BPF statistics are on, so runs are estimated from what was counted. */
+static uint64_t misses(const struct session *s, const struct choice *c)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_program__fd(find_program(s, c->rung->program));
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.recursion_misses;
+}
+
+uint64_t session__missed_runs(const struct session *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->n_choices; i++)
+		if (s->choices[i].rung)
+			sum += misses(s, &s->choices[i]) + s->healed_misses[i];
+	return sum;
+}
+
+int session__heal(struct session *s, uint64_t counted)
+{
+	int changed = 0;
+
+	for (size_t i = 0; i < s->n_choices; i++) {
+		struct choice *c = &s->choices[i];
+		const struct rung *tp = c->rung;
+		struct bpf_link *link;
+		uint64_t n;
+
+		if (!tp || tp->kind == RUNG_TP || !s->links[i])
+			continue;
+		n = misses(s, c);
+		if (n * 10000 <= counted)
+			continue;
+		while (tp < c->event->rungs + RUNGS_MAX && tp->program && tp->kind != RUNG_TP)
+			tp++;
+		if (tp == c->event->rungs + RUNGS_MAX || !tp->program ||
+		    bpf_program__fd(find_program(s, tp->program)) < 0)
+			continue;
+		/* off with the old one first: an event that is missed is told, one counted twice is not */
+		bpf_link__destroy(s->links[i]);
+		link = bpf_program__attach(find_program(s, tp->program));
+		s->links[i] = link;
+		if (!link)
+			continue;
+		snprintf(c->why, sizeof(c->why), "%s: %llu runs were skipped",
+			 kind_names[c->rung->kind], (unsigned long long)n);
+		s->healed_misses[i] += n;
+		c->rung = tp;
+		changed++;
+	}
+	return changed;
+}
+
+int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
+{
+	int cpus = libbpf_num_possible_cpus(), err = 0;
+	uint64_t *values;
+
+	if (cpus < 0)
+		return cpus;
+	values = xcalloc(cpus, sizeof(*values));
+	for (__u32 i = 0; i < KS_LOSSES && !err; i++) {
+		err = bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.losses), &i, values);
+		losses[i] = 0;
+		for (int cpu = 0; cpu < cpus && !err; cpu++)
+			losses[i] += values[cpu];
+	}
+	free(values);
+	return err;
+}
+
+/* --- the mapped arrays */
+
+static struct bpf_map *array_map(const struct session *s, enum session_array which)
+{
+	return which == ARRAY_VCPUS ? s->skel->maps.vcpus : s->skel->maps.cells;
+}
+
+static size_t array_elem(enum session_array which)
+{
+	return which == ARRAY_VCPUS ? sizeof(struct ks_vcpu) : sizeof(struct ks_cell);
+}
+
+uint32_t session__entries(const struct session *s, enum session_array which)
+{
+	return s->entries[which];
+}
+
+/* Page-aligned range of the file that holds elements [first, first + n). */
+static off_t window(enum session_array which, uint32_t first, uint32_t n, size_t *ret_len)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	size_t from = first * array_elem(which), to = (first + n) * array_elem(which);
+	size_t start = from / page * page;
+
+	*ret_len = (to + page - 1) / page * page - start;
+	return start;
+}
+
+void *session__map(const struct session *s, enum session_array which, uint32_t first,
+		   uint32_t *ret_n)
+{
+	uint32_t n = WINDOW_BYTES / array_elem(which);
+	size_t len;
+	off_t start;
+	char *p;
+
+	if (first >= s->entries[which]) {
+		errno = 0;
+		return NULL;
+	}
+	if (n > s->entries[which] - first)
+		n = s->entries[which] - first;
+	start = window(which, first, n, &len);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED,
+		 bpf_map__fd(array_map(s, which)), start);
+	if (p == MAP_FAILED)
+		return NULL;
+	*ret_n = n;
+	return p + (first * array_elem(which) - start);
+}
+
+void session__unmap(const struct session *s, enum session_array which, void *p, uint32_t n)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	uintptr_t start = (uintptr_t)p / page * page;
+	uintptr_t end = (uintptr_t)p + n * array_elem(which);
+
+	(void)s;
+	munmap((void *)start, end - start);
+}
+
+int session__give_back(struct session *s, enum session_array which, uint32_t number)
+{
+	struct bpf_map *stack = which == ARRAY_VCPUS ? s->skel->maps.free_vcpus
+						     : s->skel->maps.free_cells;
+	static const char zero[sizeof(struct ks_vcpu) > sizeof(struct ks_cell)
+				       ? sizeof(struct ks_vcpu)
+				       : sizeof(struct ks_cell)];
+	int err;
+
+	err = bpf_map_update_elem(bpf_map__fd(array_map(s, which)), &number, zero, BPF_ANY);
+	return err ?: bpf_map_update_elem(bpf_map__fd(stack), NULL, &number, BPF_ANY);
+}
+
+/* Deletes an entry that still leads to the slot. Another one may have taken its place. */
+static void forget(struct bpf_map *map, const void *key, uint32_t slot)
+{
+	uint32_t at = 0;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(map), key, &at) && at == slot)
+		bpf_map_delete_elem(bpf_map__fd(map), key);
+}
+
+void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot)
+{
+	struct {
+		uint32_t tid;
+		int32_t vcpu_id;
+	} who = {tid, vcpu_id}, unknown = {tid, -1};
+
+	forget(s->skel->maps.threads, &tid, slot);
+	forget(s->skel->maps.slots, &who, slot);
+	forget(s->skel->maps.slots, &unknown, slot);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A session: the BPF object loaded with the programs that were asked for, each by the best
+ * rung that this kernel takes, attached, and its maps open to be read. Nothing is pinned:
+ * when the process ends, all of it goes.
+ */
+#ifndef KVMSCOPE_SESSION_H
+#define KVMSCOPE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <kvmscope/abi.h>
+#include "domain.h"
+
+struct session;
+
+struct session_opts {
+	unsigned int modes;	/* enum trace_mode, or'ed */
+	unsigned int max_vcpus; /* slots for vCPUs; 0: a default */
+	const pid_t *ignored;	/* VMs of which nothing is wanted */
+	size_t n_ignored;
+};
+
+#define SESSION_VCPUS_DEFAULT 512
+#define SESSION_VCPUS_MAX     65536
+
+/* One event and what became of it, for `check` and messages. */
+struct choice {
+	const struct domain *domain;
+	const struct event *event;
+	const struct rung *rung; /* NULL: it can't be had */
+	char why[160];		 /* why not a cheaper one, or why none */
+};
+
+/*
+ * Finds for each event of these domains the first rung whose needs this kernel meets. floor:
+ * no cheaper form than this. Returns how many there are, in *ret_choices (caller frees).
+ */
+size_t session__choose(const struct features *f, const struct domain *const *domains, size_t n,
+		       unsigned int modes, enum rung_kind floor, struct choice **ret_choices);
+
+/*
+ * Opens, configures, loads and attaches. On failure *ret_error (caller frees) says what and
+ * why in one line. Returns 0; -EPERM: privilege is missing; -ENOTSUP: an event that is not
+ * optional can't be had; another -errno.
+ */
+int session__open(struct session **ret, struct features *f, const struct domain *const *domains,
+		  size_t n, const struct session_opts *opts, char **ret_error);
+void session__close(struct session *s); /* NULL is fine; detaches */
+
+/* For domain->configure(): sets a cfg_ constant of the BPF programs. 0, or -ENOENT. */
+int session__set(struct session *s, const char *variable, uint64_t value);
+
+size_t session__choices(const struct session *s, const struct choice **ret);
+
+/* The time when the last program was attached, CLOCK_MONOTONIC ns. */
+uint64_t session__attached_at(const struct session *s);
+
+/*
+ * Program runs that the kernel skipped, of all programs, since they were attached
+ * (bpf_prog_info.recursion_misses).
+ */
+uint64_t session__missed_runs(const struct session *s);
+
+/*
+ * Changes over to classic tracepoints, which are never skipped, for each event whose
+ * program missed more than one run in 10,000 of those counted. Returns how many changed.
+ */
+int session__heal(struct session *s, uint64_t counted);
+
+/* What the kernel side lost, summed over CPUs. 0 or -errno. */
+int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
+
+/*
+ * The mapped arrays, in windows so that what is mapped stays small. Returns elements
+ * [first, first + n) and n, up to some hundred kB; NULL when first is past the end or on
+ * failure (errno). Unmap with session__unmap().
+ */
+enum session_array { ARRAY_VCPUS, ARRAY_CELLS };
+void *session__map(const struct session *s, enum session_array which, uint32_t first,
+		   uint32_t *ret_n);
+void session__unmap(const struct session *s, enum session_array which, void *p, uint32_t n);
+uint32_t session__entries(const struct session *s, enum session_array which);
+
+/*
+ * Gives back a vCPU's slot, or a cell, that the kernel side does not write any more: clears it
+ * and puts its number on the stack of unused ones. 0 or -errno.
+ */
+int session__give_back(struct session *s, enum session_array which, uint32_t number);
+/* Forgets a thread in the tables that lead to slots, if they still lead to this one. */
+void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot);
+
+/* libbpf's messages go to this; NULL: nowhere. Process wide. */
+void session__set_log(void (*log)(const char *line));
+
+#endif

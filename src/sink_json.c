@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Reports as JSON, one object a line. The form is a contract: interface.md, "JSON". */
+#include <stdlib.h>
+#include <string.h>
+#include <json-c/json.h>
+#include "sink.h"
+#include "utf8.h"
+#include "util.h"
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+static struct json_object *checked(struct json_object *o)
+{
+	if (!o)
+		abort();
+	return o;
+}
+
+static void put(struct json_object *o, const char *name, struct json_object *value)
+{
+	if (json_object_object_add(o, name, value))
+		abort();
+}
+
+static void append(struct json_object *array, struct json_object *value)
+{
+	if (json_object_array_add(array, value))
+		abort();
+}
+
+static struct json_object *number(uint64_t v)
+{
+	return checked(json_object_new_uint64(v));
+}
+
+/* json-c escapes what JSON wants escaped, but passes on bytes that are not UTF-8. */
+static struct json_object *text(const char *s)
+{
+	size_t n = strlen(s), in = 0, out = 0, len;
+	/* at worst each byte becomes one replacement */
+	char *valid = xcalloc(n + 1, strlen(REPLACEMENT));
+	struct json_object *o;
+	uint32_t cp;
+
+	while (in < n) {
+		len = utf8__decode(s + in, n - in, &cp);
+		if (cp == UTF8_INVALID) {
+			memcpy(valid + out, REPLACEMENT, strlen(REPLACEMENT));
+			out += strlen(REPLACEMENT);
+		} else {
+			memcpy(valid + out, s + in, len);
+			out += len;
+		}
+		in += len;
+	}
+	o = checked(json_object_new_string_len(valid, (int)out));
+	free(valid);
+	return o;
+}
+
+static struct json_object *buckets(const struct histogram *h)
+{
+	struct json_object *all = checked(json_object_new_array()), *one;
+	uint64_t high;
+	uint32_t i;
+
+	for (i = 0; i < KS_HIST_BUCKETS; i++) {
+		if (!h->bucket[i])
+			continue;
+		high = ks_hist_low(i + 1);
+		/* the last bucket is open: a finite end, which is exclusive as all are */
+		if (i == KS_HIST_LAST && h->max >= ks_hist_low(i) && h->max < high)
+			high = h->max + 1;
+		one = checked(json_object_new_array());
+		append(one, number(ks_hist_low(i)));
+		append(one, number(high));
+		append(one, number(h->bucket[i]));
+		append(all, one);
+	}
+	return all;
+}
+
+static struct json_object *hist(const struct histogram *h, const struct sink_opts *opts)
+{
+	struct json_object *o = checked(json_object_new_object());
+
+	put(o, "count", number(h->count));
+	put(o, "sum", number(h->sum));
+	put(o, "max", number(h->max));
+	put(o, "p50", number(histogram__percentile(h, 0.5)));
+	put(o, "p90", number(histogram__percentile(h, 0.9)));
+	put(o, "p99", number(histogram__percentile(h, 0.99)));
+	put(o, "p999", number(histogram__percentile(h, 0.999)));
+	if (opts->histograms)
+		put(o, "buckets", buckets(h));
+	return o;
+}
+
+static struct json_object *split(const struct field *f)
+{
+	struct json_object *o = checked(json_object_new_object());
+	int state;
+
+	for (state = 0; state < KS_STATES; state++)
+		if (!(f->split_without & 1U << state))
+			put(o, state_names[state], number(f->split[state]));
+	return o;
+}
+
+static void put_fields(struct json_object *o, const struct row *row, const struct sink_opts *opts);
+
+static struct json_object *rows(const struct rows *list, const struct sink_opts *opts)
+{
+	struct json_object *array = checked(json_object_new_array()), *o;
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		o = checked(json_object_new_object());
+		put_fields(o, list->row[i], opts);
+		append(array, o);
+	}
+	return array;
+}
+
+static struct json_object *field(const struct field *f, const struct sink_opts *opts)
+{
+	switch (f->kind) {
+	case FIELD_NULL:
+		break;
+	case FIELD_BOOL:
+		return checked(json_object_new_boolean(f->truth));
+	case FIELD_INT:
+		if (f->num.negative)
+			return checked(json_object_new_int64((int64_t)-f->num.value));
+		return number(f->num.value);
+	case FIELD_TEXT:
+		return text(f->text);
+	case FIELD_HIST:
+		return hist(f->hist, opts);
+	case FIELD_SPLIT:
+		return split(f);
+	case FIELD_ROWS:
+		return rows(&f->rows, opts);
+	}
+	return NULL;
+}
+
+static void put_fields(struct json_object *o, const struct row *row, const struct sink_opts *opts)
+{
+	size_t i;
+
+	for (i = 0; i < row->n; i++)
+		put(o, row->field[i].name, field(&row->field[i], opts));
+}
+
+/* RFC 3339 in UTC with milliseconds, which is what all parsers take. */
+static struct json_object *timestamp(const struct timespec *ts)
+{
+	struct tm tm = {0};
+	char day[32], all[48];
+
+	gmtime_r(&ts->tv_sec, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(all, sizeof(all), "%s.%03uZ", day, (unsigned int)(ts->tv_nsec / 1000000));
+	return text(all);
+}
+
+int sink_json__write(FILE *out, const struct report *r, const struct sink_opts *opts)
+{
+	struct json_object *o = checked(json_object_new_object());
+	struct json_object *loss = checked(json_object_new_object());
+	const char *line;
+	char *copy;
+	size_t len, i;
+	int rc;
+
+	put(o, "schema", text("kvmscope/1"));
+	put(o, "report", text(r->kind));
+	put(o, "start", timestamp(&r->start));
+	put(o, "elapsed_ns", number(r->elapsed_ns));
+	put(o, "complete", checked(json_object_new_boolean(r->complete)));
+	for (i = 0; i < r->n_loss; i++)
+		put(loss, r->loss[i].name, number(r->loss[i].n));
+	put(o, "loss", loss);
+	if (r->n_note) {
+		struct json_object *notes = checked(json_object_new_array());
+
+		for (i = 0; i < r->n_note; i++)
+			append(notes, text(r->note[i]));
+		put(o, "notes", notes);
+	}
+	put_fields(o, &r->top, opts);
+
+	line = json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	if (!line)
+		abort();
+	/* with its newline, so that a reader never sees the one without the other */
+	copy = xcalloc(len + 1, 1);
+	memcpy(copy, line, len);
+	copy[len] = '\n';
+	rc = sink__write(out, copy, len + 1);
+	free(copy);
+	json_object_put(o);
+	return rc;
+}

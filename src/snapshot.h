@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A snapshot: all that the kernel side has measured so far, as plain data; and the difference
+ * of two, which is what an interval showed.
+ *
+ * Kernel counters only grow, so that nothing is lost between two snapshots. What is under way
+ * (a long halt, a stay in user space) is charged up to the moment of the snapshot.
+ */
+#ifndef KVMSCOPE_SNAPSHOT_H
+#define KVMSCOPE_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+#include <kvmscope/abi.h>
+#include "histogram.h"
+
+struct session;
+
+struct snap_vcpu {
+	uint32_t slot;
+	pid_t tgid, tid;
+	int32_t vcpu_id; /* -1: unknown */
+	uint32_t isa;
+	uint64_t start_ns; /* of the process, CLOCK_BOOTTIME; with tgid, the VM */
+	uint64_t since;	   /* of its slot, CLOCK_MONOTONIC */
+	bool gone;	   /* its thread has ended */
+	bool ignored;
+	bool stale;	   /* was gone at the snapshot before, too */
+	uint64_t ns[KS_STATES];
+};
+
+struct snapshot;
+
+/* Never blocks the guests. Returns 0 or -errno (a map can't be mapped). */
+int snapshot__take(struct session *s, struct snapshot **ret);
+void snapshot__free(struct snapshot *snap); /* NULL is fine */
+
+size_t snapshot__vcpus(const struct snapshot *snap, const struct snap_vcpu **ret);
+const uint64_t *snapshot__losses(const struct snapshot *snap); /* KS_LOSSES of them */
+uint64_t snapshot__missed(const struct snapshot *snap);
+/* Sum of the counts of a metric: how many of those events there have been. */
+uint64_t snapshot__count(const struct snapshot *snap, enum ks_metric metric);
+
+/* One interval. from NULL: from the start of tracing on. Both must outlive it. */
+struct delta {
+	const struct snapshot *from, *to;
+	uint64_t elapsed_ns;
+	struct timespec start; /* CLOCK_REALTIME */
+	struct snap_vcpu *vcpus; /* ns[] of the interval; in order of slots */
+	size_t n_vcpus;
+	uint64_t losses[KS_LOSSES];
+	uint64_t missed;
+	struct owned_cell *owned;
+	size_t n_owned;
+};
+
+/* One cell's part of an interval. */
+struct delta_cell {
+	const struct snap_vcpu *vcpu;
+	enum ks_metric metric;
+	uint64_t key;
+	uint64_t count;
+	uint64_t part[KS_STATES];
+	struct histogram hist;
+};
+
+/* started: CLOCK_MONOTONIC ns when tracing began, for from == NULL. */
+struct delta *delta__new(const struct snapshot *from, const struct snapshot *to, uint64_t started);
+void delta__free(struct delta *d); /* NULL is fine */
+
+/*
+ * Calls fn for each cell in which something happened and whose vCPU is that process
+ * (tgid, start_ns), or of any if tgid is 0. The cell is fn's until it returns.
+ */
+void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
+		      void (*fn)(const struct delta_cell *cell, void *arg), void *arg);
+
+/*
+ * Gives back the slots and cells of vCPUs that had ended when this interval began: their
+ * last numbers have been reported. The interval's end must not be subtracted from before this.
+ */
+void delta__reclaim(const struct delta *d, struct session *s);
+
+#endif

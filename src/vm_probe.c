@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Looks at one process through /proc.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util.h"
+#include "vm_probe.h"
+
+/* Long enough for the longest of "PID/fdinfo/FD" and "NAME/ifindex". */
+#define SHORT_PATH     320
+
+#define MAX_NICS       256
+#define MAX_DISKS      256
+
+#define MIN_IMAGE_SIZE (1024 * 1024)
+
+/* Of /proc/PID/mountinfo: some 10,000 mounts. */
+#define MOUNTS_MAX (2 * 1024 * 1024)
+
+struct vm_probe {
+	char *proc, *net;
+	int proc_fd; /* -1 until the first use */
+	char argv[VM_ARGV_MAX];
+	char target[PATH_MAX];
+	char text[16 * 1024];
+};
+
+struct vm_probe *vm_probe__open(const struct vms_roots *roots)
+{
+	struct vm_probe *probe = xcalloc(1, sizeof(*probe));
+
+	probe->proc_fd = -1;
+	probe->proc = xstrdup(roots->proc);
+	probe->net = xasprintf("%s/class/net", roots->sys);
+	return probe;
+}
+
+void vm_probe__close(struct vm_probe *probe)
+{
+	if (!probe)
+		return;
+	if (probe->proc_fd >= 0)
+		close(probe->proc_fd);
+	free(probe->proc);
+	free(probe->net);
+	free(probe);
+}
+
+static int proc_fd(struct vm_probe *probe)
+{
+	if (probe->proc_fd < 0)
+		probe->proc_fd = open(probe->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return probe->proc_fd;
+}
+
+int vm_probe__list(const struct vm_probe *probe, struct vm_dir *dir)
+{
+	return vm_dir__open(dir, AT_FDCWD, probe->proc);
+}
+
+/* A process that ends under our hands shows as either. */
+static int gone(int err)
+{
+	return err == -ENOENT ? -ESRCH : err;
+}
+
+static int read_text(struct vm_probe *probe, pid_t pid, const char *name, char *buf, size_t size,
+		     struct vm_span *ret_text)
+{
+	char path[SHORT_PATH];
+
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
+	return gone(vm_file__read(proc_fd(probe), path, buf, size, ret_text));
+}
+
+static int open_dir(struct vm_probe *probe, pid_t pid, const char *name, struct vm_dir *dir)
+{
+	char path[SHORT_PATH];
+
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
+	return gone(vm_dir__open(dir, proc_fd(probe), path));
+}
+
+/* The target of a link, read into the probe's own buffer. Empty where there is none. */
+static struct vm_span read_link(struct vm_probe *probe, int dirfd, const char *name)
+{
+	ssize_t n = readlinkat(dirfd, name, probe->target, sizeof(probe->target));
+
+	return (struct vm_span){probe->target, n > 0 ? (size_t)n : 0};
+}
+
+int vm_probe__stat(struct vm_probe *probe, pid_t pid, struct vm_proc_stat *ret)
+{
+	struct vm_span text;
+	int err = read_text(probe, pid, "stat", probe->text, sizeof(probe->text), &text);
+
+	if (err)
+		return err;
+	return vm_proc__stat(text, ret) ? 0 : -EINVAL;
+}
+
+pid_t vm_probe__tgid(struct vm_probe *probe, pid_t thread)
+{
+	struct vm_span text;
+
+	if (read_text(probe, thread, "status", probe->text, sizeof(probe->text), &text))
+		return 0;
+	return vm_proc__tgid(text);
+}
+
+int vm_probe__is_vm(struct vm_probe *probe, pid_t pid)
+{
+	struct vm_dir_entry entry;
+	struct vm_dir dir;
+	bool found = false;
+	int number, err;
+
+	err = open_dir(probe, pid, "fd", &dir);
+	if (err)
+		return err;
+	while (!found && vm_dir__next(&dir, &entry))
+		found = vm_proc__fd(read_link(probe, dir.fd, entry.name), &number) == VM_FD_KVM_VM;
+	vm_dir__close(&dir);
+	return found ? 1 : gone(dir.err);
+}
+
+static struct vm_span read_argv(struct vm_probe *probe, pid_t pid)
+{
+	struct vm_span argv;
+
+	read_text(probe, pid, "cmdline", probe->argv, sizeof(probe->argv), &argv);
+	return argv;
+}
+
+void vm_probe__identity(struct vm_probe *probe, pid_t pid, struct vm_probe_identity *ret)
+{
+	struct vm_span argv = read_argv(probe, pid), text, link;
+	char path[SHORT_PATH], exe[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%d/exe", (int)pid);
+	link = read_link(probe, proc_fd(probe), path);
+	vm_span__copy(exe, sizeof(exe), link);
+	vm_argv__parse(argv, exe, &ret->argv);
+	read_text(probe, pid, "cgroup", probe->text, sizeof(probe->text), &text);
+	vm_cgroup__parse(text, &ret->cgroup);
+	snprintf(path, sizeof(path), "%d", (int)pid);
+	ret->uid = fstatat(proc_fd(probe), path, &st, 0) ? (uid_t)-1 : st.st_uid;
+}
+
+static void add_nic(struct vm *vm, struct vm_span name)
+{
+	char text[VM_IFNAME_MAX];
+	size_t i;
+
+	vm_span__copy(text, sizeof(text), name);
+	if (!*text || vm->n_nics == MAX_NICS)
+		return;
+	for (i = 0; i < vm->n_nics; i++)
+		if (!strcmp(vm->nics[i].name, text))
+			return; /* another queue of it */
+	vm->nics = xreallocarray(vm->nics, vm->n_nics + 1, sizeof(*vm->nics));
+	memcpy(vm->nics[vm->n_nics++].name, text, sizeof(text));
+}
+
+static void add_disk(struct vm *vm, const char *target, const char *source)
+{
+	struct vm_disk *disk;
+	size_t i;
+
+	if (vm->n_disks == MAX_DISKS)
+		return;
+	for (i = 0; i < vm->n_disks; i++)
+		if (!strcmp(vm->disks[i].source, source) && !strcmp(vm->disks[i].target, target))
+			return;
+	vm->disks = xreallocarray(vm->disks, vm->n_disks + 1, sizeof(*vm->disks));
+	disk = &vm->disks[vm->n_disks++];
+	vm_span__copy(disk->target, sizeof(disk->target), vm_span__of(target));
+	vm_span__copy(disk->source, sizeof(disk->source), vm_span__of(source));
+}
+
+/* The interface with that index, through /sys/class/net/NAME/ifindex. */
+static void add_nic_by_index(struct vm_probe *probe, struct vm *vm, int ifindex)
+{
+	struct vm_dir_entry entry;
+	struct vm_dir dir;
+
+	if (vm_dir__open(&dir, AT_FDCWD, probe->net))
+		return;
+	while (vm_dir__next(&dir, &entry)) {
+		char path[SHORT_PATH], buf[16];
+		struct vm_span text;
+		uint64_t index;
+
+		snprintf(path, sizeof(path), "%s/ifindex", entry.name);
+		if (vm_file__read(dir.fd, path, buf, sizeof(buf), &text))
+			continue;
+		if (vm_span__ends(text, "\n"))
+			text.len--;
+		if (vm_span__uint(text, INT_MAX, &index) && (int)index == ifindex) {
+			add_nic(vm, vm_span__of(entry.name));
+			break;
+		}
+	}
+	vm_dir__close(&dir);
+}
+
+static void read_fdinfo(struct vm_probe *probe, pid_t pid, const char *fd,
+			struct vm_proc_fdinfo *ret)
+{
+	struct vm_span text;
+	char path[SHORT_PATH];
+
+	snprintf(path, sizeof(path), "fdinfo/%s", fd);
+	read_text(probe, pid, path, probe->text, sizeof(probe->text), &text);
+	vm_proc__fdinfo(text, ret);
+}
+
+static bool starts_with_any(struct vm_span span, const char *const *prefixes)
+{
+	for (; *prefixes; prefixes++)
+		if (vm_span__starts(span, *prefixes))
+			return true;
+	return false;
+}
+
+/* One VM's disks, while they are guessed from its file descriptors. */
+struct disk_guess {
+	struct vm_probe *probe;
+	struct vm *vm;
+	int fd_dir;
+	struct vm_span argv;
+	char *mounts; /* NULL until it is needed */
+	struct vm_span mounts_text;
+};
+
+/*
+ * Whether a file has the size of an image. A stat() of a file on a server that is gone waits for
+ * it, perhaps for ever, so what lies on another machine is taken to be one.
+ */
+static bool is_image(struct disk_guess *guess, const char *fd, const struct vm_proc_fdinfo *info)
+{
+	static const char *const remote[] = {"nfs", "cifs", "smb3",   "ceph", "fuse",
+					     "9p",  "afs",  "lustre", NULL};
+	char type[32] = "";
+	struct vm_span type_span;
+	struct stat st;
+
+	if (!guess->mounts) {
+		guess->mounts = xreallocarray(NULL, MOUNTS_MAX, 1);
+		read_text(guess->probe, guess->vm->pid, "mountinfo", guess->mounts, MOUNTS_MAX,
+			  &guess->mounts_text);
+	}
+	vm_proc__mount_type(guess->mounts_text, info->mnt_id, type, sizeof(type));
+	type_span = vm_span__of(type);
+	if (vm_span__is(type_span, "hugetlbfs"))
+		return false;
+	if (starts_with_any(type_span, remote))
+		return true;
+	return !fstatat(guess->fd_dir, fd, &st, 0) && S_ISREG(st.st_mode) &&
+	       st.st_size >= MIN_IMAGE_SIZE;
+}
+
+static void guess_file(struct disk_guess *guess, const char *fd, const char *path)
+{
+	static const char *const never[] = {"/usr/",	      "/lib/", "/lib64/", "/etc/",
+					    "/proc/",	      "/sys/", "/memfd:", "/var/log/",
+					    "/anon_hugepage", NULL};
+	struct vm_span span = vm_span__of(path);
+	struct vm_proc_fdinfo info;
+	bool named, writable;
+
+	if (starts_with_any(span, never) || vm_span__ends(span, ".log"))
+		return;
+	read_fdinfo(guess->probe, guess->vm->pid, fd, &info);
+	writable = (info.flags & O_ACCMODE) == O_RDWR;
+	named = vm_argv__has_file(guess->argv, path);
+	if ((info.flags & O_ACCMODE) == O_WRONLY || (!named && !writable) ||
+	    vm_argv__has_memory(guess->argv, path))
+		return;
+	if (is_image(guess, fd, &info))
+		add_disk(guess->vm, "", path);
+}
+
+static void guess_device(struct disk_guess *guess, const char *fd, const char *path)
+{
+	struct stat st;
+
+	if (vm_span__starts(vm_span__of(path), "/dev/shm/") ||
+	    vm_span__starts(vm_span__of(path), "/dev/hugepages"))
+		return;
+	if (!fstatat(guess->fd_dir, fd, &st, 0) && S_ISBLK(st.st_mode))
+		add_disk(guess->vm, "", path);
+}
+
+/* All that file descriptors tell: the numbers of vCPUs, interfaces and, if asked for, disks. */
+static void read_fds(struct vm_probe *probe, struct vm *vm, struct vm_vcpus *ids, bool disks)
+{
+	struct disk_guess guess = {.probe = probe, .vm = vm};
+	struct vm_proc_fdinfo info;
+	struct vm_dir_entry entry;
+	struct vm_dir dir;
+	char path[VM_PATH_MAX];
+
+	if (open_dir(probe, vm->pid, "fd", &dir))
+		return;
+	guess.fd_dir = dir.fd;
+	if (disks)
+		guess.argv = read_argv(probe, vm->pid);
+	while (vm_dir__next(&dir, &entry)) {
+		struct vm_span target = read_link(probe, dir.fd, entry.name);
+		int number = 0;
+
+		switch (vm_proc__fd(target, &number)) {
+		case VM_FD_KVM_VCPU:
+			vm_vcpus__add(ids, number, 0);
+			break;
+		case VM_FD_TUN:
+			read_fdinfo(probe, vm->pid, entry.name, &info);
+			add_nic(vm, vm_span__of(info.iff));
+			break;
+		case VM_FD_MACVTAP:
+			add_nic_by_index(probe, vm, number);
+			break;
+		case VM_FD_DEVICE:
+		case VM_FD_FILE:
+			if (!disks || target.len >= sizeof(path))
+				break;
+			vm_span__copy(path, sizeof(path), target);
+			if (vm_span__starts(target, "/dev/"))
+				guess_device(&guess, entry.name, path);
+			else
+				guess_file(&guess, entry.name, path);
+			break;
+		default:
+			break;
+		}
+	}
+	vm_dir__close(&dir);
+	free(guess.mounts);
+}
+
+/* Adds those of a process' threads whose names say which vCPU they run. */
+static void read_threads(struct vm_probe *probe, pid_t pid, struct vm_vcpus *threads)
+{
+	struct vm_dir_entry entry;
+	struct vm_dir dir;
+
+	if (open_dir(probe, pid, "task", &dir))
+		return;
+	while (vm_dir__next(&dir, &entry)) {
+		char path[SHORT_PATH], buf[64];
+		struct vm_span comm;
+		uint64_t tid;
+		int id;
+
+		snprintf(path, sizeof(path), "%s/comm", entry.name);
+		if (!vm_span__uint(vm_span__of(entry.name), INT32_MAX, &tid) ||
+		    vm_file__read(dir.fd, path, buf, sizeof(buf), &comm))
+			continue;
+		id = vm_proc__vcpu_thread(comm);
+		if (id >= 0)
+			vm_vcpus__add(threads, id, (pid_t)tid);
+	}
+	vm_dir__close(&dir);
+}
+
+/* Drops the pairs whose thread is none of the process': a source may be behind. */
+static void keep_own_threads(struct vm_probe *probe, pid_t pid, struct vm_vcpus *threads)
+{
+	char path[SHORT_PATH];
+	struct stat st;
+	size_t i, n = 0;
+
+	for (i = 0; i < threads->n; i++) {
+		snprintf(path, sizeof(path), "%d/task/%d", (int)pid, (int)threads->list[i].tid);
+		if (!fstatat(proc_fd(probe), path, &st, 0))
+			threads->list[n++] = threads->list[i];
+	}
+	threads->n = n;
+}
+
+/* libvirt's, else KVM's, else those that are named so; another source only if it knows more. */
+static struct vm_vcpus find_threads(struct vm_probe *probe, pid_t pid,
+				    const struct vm_status *status,
+				    const struct vm_debugfs *debugfs, size_t n_ids)
+{
+	struct vm_vcpus best = {.list = NULL};
+	int source;
+
+	for (source = 0; source < 3 && (!best.n || best.n < n_ids); source++) {
+		struct vm_vcpus found = {.list = NULL};
+		size_t i;
+
+		if (source == 0)
+			for (i = 0; status && i < status->n_vcpus; i++)
+				vm_vcpus__add(&found, status->vcpus[i].id, status->vcpus[i].tid);
+		else if (source == 1 && debugfs)
+			vm_debugfs__vcpus(debugfs, pid, &found);
+		else if (source == 2)
+			read_threads(probe, pid, &found);
+		keep_own_threads(probe, pid, &found);
+		if (found.n > best.n) {
+			struct vm_vcpus worse = best;
+
+			best = found;
+			found = worse;
+		}
+		vm_vcpus__clear(&found);
+	}
+	return best;
+}
+
+void vm_probe__devices(struct vm_probe *probe, const struct vm_status *status,
+		       const struct vm_debugfs *debugfs, struct vm *vm)
+{
+	struct vm_vcpus ids = {.list = NULL}, threads, joined;
+	size_t i;
+
+	vm->n_nics = 0;
+	vm->n_disks = 0;
+	for (i = 0; status && i < status->n_nics; i++)
+		add_nic(vm, vm_span__of(status->nics[i].name));
+	for (i = 0; status && i < status->n_disks; i++)
+		add_disk(vm, status->disks[i].target, status->disks[i].source);
+	read_fds(probe, vm, &ids, !status);
+	threads = find_threads(probe, vm->pid, status, debugfs, ids.n);
+	joined = vm_vcpus__join(&threads, &ids);
+	vm_vcpus__clear(&threads);
+	vm_vcpus__clear(&ids);
+	free(vm->vcpus);
+	vm->vcpus = joined.list;
+	vm->n_vcpus = joined.n;
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which virtual machines run on this host: finding them, following them as they come and go.
+ *
+ * A look into a process costs a system call for each of its files, so most calls of rescan()
+ * look into few. They list /proc, which gives each process' pid and inode; a process whose
+ * inode is the one of last time is the same process. Known VMs are looked at again
+ * every VM_PERIOD calls, others every OTHER_PERIOD or, where KVM tells of new VMs by
+ * debugfs or uevent, HINTED_PERIOD; each has its turn in another call.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util.h"
+#include "vm_identify.h"
+#include "vm_libvirt.h"
+#include "vm_probe.h"
+#include "vm_table.h"
+#include "vm_uevent.h"
+
+#define VM_PERIOD     32
+#define OTHER_PERIOD  16
+#define HINTED_PERIOD 64
+
+/* A process is looked into at its first so many rescans: a VMM opens KVM early. */
+#define YOUNG 4
+
+/* For so many rescans a VM's name may get better: libvirt writes its file after the start. */
+#define SETTLING  30
+
+#define MAX_HINTS 1024
+
+struct known {
+	struct vm vm; /* first: what callers have a pointer to */
+	struct vm_probe_identity identity;
+	uint64_t status_serial; /* of libvirt's file, 0: none */
+	unsigned int age;	/* rescans since it was found */
+	unsigned int seen;	/* the last rescan that saw it */
+	bool vouched;		/* the kernel side says that it is one; its files do not */
+};
+
+struct process {
+	pid_t pid;
+	uint64_t ino;
+	uint64_t start_ticks; /* once it was looked at */
+	unsigned int looks;
+	bool kernel_thread;
+	bool unreadable;
+	bool is_vm;
+	bool hinted; /* KVM said something about it: look now */
+};
+
+struct processes {
+	struct process *list; /* by pid */
+	size_t n;
+};
+
+struct vms {
+	struct vm_probe *probe;
+	struct vm_libvirt *libvirt;
+	struct vm_debugfs *debugfs;
+	int uevent_fd;
+	struct vm_table table;
+	struct processes processes;
+	pid_t hints[MAX_HINTS]; /* from uevents, since the last rescan */
+	size_t n_hints;
+	bool events_lost;
+	bool hints_work;
+	bool status_changed; /* a file of libvirt's, since the last rescan */
+	unsigned int scan;
+};
+
+static struct known *known_of(struct vm *vm)
+{
+	return (struct known *)vm;
+}
+
+struct vms *vms__open(const struct vms_roots *roots)
+{
+	struct vms *vms = xcalloc(1, sizeof(*vms));
+	struct vms_roots full = {
+		.proc = roots && roots->proc ? roots->proc : "/proc",
+		.sys = roots && roots->sys ? roots->sys : "/sys",
+		.run = roots && roots->run ? roots->run : "/run",
+	};
+
+	vms->probe = vm_probe__open(&full);
+	vms->libvirt = vm_libvirt__open(full.run);
+	vms->debugfs = vm_debugfs__open(full.sys);
+	vms->uevent_fd = vm_uevent__open();
+	return vms;
+}
+
+static void free_vm(struct vm *vm)
+{
+	free(vm->vcpus);
+	free(vm->nics);
+	free(vm->disks);
+	free(known_of(vm));
+}
+
+void vms__close(struct vms *vms)
+{
+	size_t i;
+
+	if (!vms)
+		return;
+	if (vms->uevent_fd >= 0)
+		close(vms->uevent_fd);
+	vm_debugfs__close(vms->debugfs);
+	vm_libvirt__close(vms->libvirt);
+	vm_probe__close(vms->probe);
+	for (i = 0; i < vms->table.n; i++)
+		free_vm(vms->table.all[i]);
+	vm_table__clear(&vms->table);
+	free(vms->processes.list);
+	free(vms);
+}
+
+struct vm *vms__find(struct vms *vms, pid_t pid, uint64_t start_ticks)
+{
+	return vm_table__find(&vms->table, pid, start_ticks);
+}
+
+size_t vms__all(const struct vms *vms, struct vm ***ret_vms)
+{
+	*ret_vms = vms->table.all;
+	return vms->table.n;
+}
+
+int vms__want(struct vms *vms, const char *pattern)
+{
+	int err = vm_table__want(&vms->table, pattern);
+
+	vm_table__settle(&vms->table);
+	return err;
+}
+
+static struct known *add(struct vms *vms, pid_t pid, uint64_t start_ticks)
+{
+	struct known *known = xcalloc(1, sizeof(*known));
+
+	known->vm.pid = pid;
+	known->vm.start_ticks = start_ticks;
+	vm_identify__by_pid(&known->vm);
+	vm_table__insert(&vms->table, &known->vm);
+	return known;
+}
+
+void vms__forget(struct vms *vms, struct vm *vm)
+{
+	vm_table__remove(&vms->table, vm);
+	free_vm(vm);
+}
+
+/* When it started by CLOCK_REALTIME as that goes now. */
+static uint64_t start_realtime_ns(const struct vm *vm)
+{
+	uint64_t tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + vm->start_ticks * tick_ns;
+}
+
+static const struct vm_status *find_status(struct vms *vms, const struct known *known,
+					   uint64_t *ret_serial)
+{
+	struct vm_libvirt_process process = {
+		.pid = known->vm.pid,
+		.uid = known->identity.uid,
+		.start_ns = start_realtime_ns(&known->vm),
+		.name = known->identity.argv.name,
+		.uuid = known->identity.argv.uuid,
+	};
+
+	*ret_serial = 0;
+	return vm_libvirt__find(vms->libvirt, &process, ret_serial);
+}
+
+/* Names it; reads its vCPUs and devices if that is due, or libvirt has something new to say. */
+static void describe(struct vms *vms, struct known *known, bool devices)
+{
+	char old_name[VM_NAME_MAX];
+	const struct vm_status *status;
+	uint64_t serial;
+
+	vm_probe__identity(vms->probe, known->vm.pid, &known->identity);
+	status = find_status(vms, known, &serial);
+	memcpy(old_name, known->vm.name, sizeof(old_name));
+	vm_identify(&known->vm, status, &known->identity.cgroup, &known->identity.argv);
+	if (strcmp(old_name, known->vm.name) || serial != known->status_serial)
+		vms->table.dirty = true;
+	if (devices || serial != known->status_serial)
+		vm_probe__devices(vms->probe, status, vms->debugfs, &known->vm);
+	known->status_serial = serial;
+}
+
+/* Whether a source that outranks the name's may still turn up. */
+static bool name_may_improve(const struct known *known)
+{
+	const struct vm *vm = &known->vm;
+
+	return known->age < SETTLING &&
+	       (!strcmp(vm->name_source, "pid") || !strcmp(vm->name_source, "cgroup") ||
+		(!strcmp(vm->platform, "libvirt") && strcmp(vm->name_source, "libvirt")));
+}
+
+/* Looks into a process, and at the VM that it is. */
+static void look(struct vms *vms, struct process *process)
+{
+	struct vm_proc_stat stat;
+	struct known *known;
+	int err = vm_probe__stat(vms->probe, process->pid, &stat);
+	int is_vm;
+
+	process->looks++;
+	process->hinted = false;
+	if (err)
+		return;
+	process->start_ticks = stat.start_ticks;
+	process->kernel_thread = stat.kernel_thread;
+	if (stat.kernel_thread)
+		return;
+	known = known_of(vms__find(vms, process->pid, stat.start_ticks));
+	is_vm = vm_probe__is_vm(vms->probe, process->pid);
+	process->unreadable = is_vm == -EACCES || is_vm == -EPERM;
+	if (known && known->vm.alive) {
+		/* what can't be read for now (no descriptor left) has not gone away */
+		bool dead = stat.state == 'Z' || stat.state == 'X' || is_vm == -ESRCH;
+
+		process->is_vm = !dead && (is_vm != 0 || known->vouched);
+	} else {
+		process->is_vm = is_vm == 1;
+	}
+	if (!process->is_vm)
+		return;
+	if (!known)
+		known = add(vms, process->pid, stat.start_ticks);
+	if (!known->vm.alive)
+		vms->table.dirty = true;
+	known->vm.alive = true;
+	known->vouched = is_vm != 1;
+	known->seen = vms->scan;
+	describe(vms, known, true);
+}
+
+/* Does for one process what this rescan owes it. */
+static void visit(struct vms *vms, struct process *process)
+{
+	unsigned int turn = vms->scan + (unsigned int)process->pid;
+	struct known *known = NULL;
+	uint64_t serial = 0;
+
+	if (process->is_vm)
+		known = known_of(vms__find(vms, process->pid, process->start_ticks));
+	if (!known || !known->vm.alive) {
+		unsigned int period = vms->hints_work ? HINTED_PERIOD : OTHER_PERIOD;
+
+		if (process->hinted || process->looks < YOUNG ||
+		    (!process->kernel_thread && turn % period == 0))
+			look(vms, process);
+		return;
+	}
+	known->age++;
+	if (process->hinted || known->age < YOUNG || turn % VM_PERIOD == 0) {
+		look(vms, process);
+		return;
+	}
+	known->seen = vms->scan;
+	if (vms->status_changed)
+		find_status(vms, known, &serial);
+	if (name_may_improve(known) || (vms->status_changed && serial != known->status_serial))
+		describe(vms, known, false);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct process *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static struct process *find_process(struct processes *processes, pid_t pid)
+{
+	struct process key = {.pid = pid};
+
+	if (!processes->n)
+		return NULL;
+	return bsearch(&key, processes->list, processes->n, sizeof(key), compare_pids);
+}
+
+/* Lists /proc. Those that were there last time keep what was found out about them. */
+static int list_processes(struct vms *vms)
+{
+	struct processes next = {.list = NULL}, *last = &vms->processes;
+	struct vm_dir_entry entry;
+	struct vm_dir dir;
+	size_t size = 0, i, k = 0;
+	int err = vm_probe__list(vms->probe, &dir);
+
+	if (err)
+		return err;
+	while (vm_dir__next(&dir, &entry)) {
+		uint64_t pid;
+
+		if (!vm_span__uint(vm_span__of(entry.name), INT32_MAX, &pid) || !pid)
+			continue;
+		if (next.n == size) {
+			size = size ? size * 2 : last->n + 64;
+			next.list = xreallocarray(next.list, size, sizeof(*next.list));
+		}
+		next.list[next.n++] = (struct process){.pid = (pid_t)pid, .ino = entry.ino};
+	}
+	vm_dir__close(&dir);
+	if (dir.err) {
+		free(next.list);
+		return dir.err;
+	}
+	if (next.n)
+		qsort(next.list, next.n, sizeof(*next.list), compare_pids);
+	for (i = 0; i < next.n; i++) {
+		while (k < last->n && last->list[k].pid < next.list[i].pid)
+			k++;
+		if (k < last->n && last->list[k].pid == next.list[i].pid &&
+		    last->list[k].ino == next.list[i].ino)
+			next.list[i] = last->list[k];
+	}
+	free(last->list);
+	*last = next;
+	return 0;
+}
+
+static void hint(struct vms *vms, pid_t pid)
+{
+	struct process *process = find_process(&vms->processes, pid);
+
+	if (!process)
+		return;
+	/* KVM tells before the file descriptor is there: treat it as young again */
+	process->looks = 0;
+	process->hinted = true;
+}
+
+static pid_t tgid_of(void *data, pid_t thread)
+{
+	return vm_probe__tgid(data, thread);
+}
+
+/* Marks the processes that KVM has said something about. */
+static void take_hints(struct vms *vms)
+{
+	const pid_t *tgids;
+	size_t n, i;
+
+	if (!vm_debugfs__refresh(vms->debugfs, tgid_of, vms->probe))
+		vms->hints_work = true;
+	n = vm_debugfs__new(vms->debugfs, &tgids);
+	for (i = 0; i < n; i++)
+		hint(vms, tgids[i]);
+	for (i = 0; i < vms->n_hints; i++)
+		hint(vms, vms->hints[i]);
+	for (i = 0; vms->events_lost && i < vms->processes.n; i++)
+		vms->processes.list[i].hinted = !vms->processes.list[i].kernel_thread;
+	vms->n_hints = 0;
+	vms->events_lost = false;
+}
+
+int vms__rescan(struct vms *vms)
+{
+	int alive = 0, err = list_processes(vms);
+	size_t i;
+
+	if (err)
+		return err;
+	vms->scan++;
+	take_hints(vms);
+	vms->status_changed |= vm_libvirt__refresh(vms->libvirt);
+	for (i = 0; i < vms->processes.n; i++)
+		visit(vms, &vms->processes.list[i]);
+	vms->status_changed = false;
+	for (i = 0; i < vms->table.n; i++) {
+		struct known *known = known_of(vms->table.all[i]);
+
+		if (known->vm.alive && known->seen != vms->scan) {
+			known->vm.alive = false;
+			vms->table.dirty = true;
+		}
+		alive += known->vm.alive;
+	}
+	vm_table__settle(&vms->table);
+	return alive;
+}
+
+size_t vms__unreadable(const struct vms *vms)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < vms->processes.n; i++)
+		n += vms->processes.list[i].unreadable;
+	return n;
+}
+
+struct vm *vms__resolve(struct vms *vms, pid_t pid, uint64_t start_ticks)
+{
+	struct known *known = known_of(vms__find(vms, pid, start_ticks));
+	struct vm_proc_stat stat;
+	int is_vm;
+
+	if (start_ticks && known && known->vm.alive)
+		return &known->vm;
+	if (vm_probe__stat(vms->probe, pid, &stat) || stat.state == 'Z' || stat.state == 'X' ||
+	    (start_ticks && stat.start_ticks != start_ticks))
+		return NULL;
+	is_vm = vm_probe__is_vm(vms->probe, pid);
+	if (is_vm == -ESRCH)
+		return NULL;
+	vms->status_changed |= vm_libvirt__refresh(vms->libvirt);
+	known = known_of(vms__find(vms, pid, stat.start_ticks));
+	if (!known)
+		known = add(vms, pid, stat.start_ticks);
+	known->vm.alive = true;
+	known->vouched = is_vm != 1;
+	known->seen = vms->scan;
+	vms->table.dirty = true;
+	describe(vms, known, true);
+	hint(vms, pid);
+	vm_table__settle(&vms->table);
+	return &known->vm;
+}
+
+struct vm *vms__add_ghost(struct vms *vms, pid_t pid, uint64_t start_ticks)
+{
+	struct vm *vm = vms__find(vms, pid, start_ticks);
+
+	if (!vm) {
+		vm = &add(vms, pid, start_ticks)->vm;
+		vm_table__settle(&vms->table);
+	}
+	return vm;
+}
+
+int vms__fd(const struct vms *vms)
+{
+	return vms->uevent_fd;
+}
+
+int vms__dispatch(struct vms *vms)
+{
+	bool kvm = false;
+	pid_t thread, tgid;
+	int err;
+
+	if (vms->uevent_fd < 0)
+		return vms->uevent_fd;
+	while ((err = vm_uevent__next(vms->uevent_fd, &thread)) != -EAGAIN) {
+		if (err == -ENOBUFS)
+			vms->events_lost = true;
+		else if (err < 0)
+			return err;
+		if (!err)
+			continue;
+		kvm = true;
+		if (err < 0 || !thread)
+			continue;
+		vms->hints_work = true;
+		tgid = vm_probe__tgid(vms->probe, thread);
+		if (vms->n_hints == MAX_HINTS)
+			vms->events_lost = true;
+		else if (tgid)
+			vms->hints[vms->n_hints++] = tgid;
+	}
+	if (!kvm)
+		return 0;
+	err = vms__rescan(vms);
+	return err < 0 ? err : 1;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kvmguest's command line. Options may begin with one hyphen, as QEMU's do. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest_options.h"
+
+#define EXIT_USAGE 2
+
+struct options opt = {.repeat = 1, .vcpus = 1};
+
+static const char usage[] =
+	"Usage: kvmguest [OPTION]...\n"
+	"Run a VM that leaves guest mode an exact number of times on each vCPU.\n\n"
+	"  --out N  --mmio N  --cpuid N  --rdmsr N  --hlt N   operations in one pass, in this "
+	"order\n"
+	"  --repeat R         passes (1)\n"
+	"  --forever          pass after pass until SIGTERM or SIGINT\n"
+	"  --vcpus V          vCPUs, each a thread that does all of it (1, at most 192)\n"
+	"  --hlt-wake-us N    halt in the kernel: a timer wakes each HLT after N us\n"
+	"  --busy-ms N        spin in the guest, without an exit, at the start of each pass\n"
+	"  --vmm-sleep-us N   sleep in user space on each OUT\n"
+	"  --spin-vmm-us N    burn CPU time in user space on each OUT\n"
+	"  --pace-us N        a gentle mixture, then one HLT of N us; what is given above "
+	"overrides\n"
+	"  --pin CPU[,CPU]... pin the vCPU threads, in turn\n"
+	"  --wait-stdin       print \"ready\" and start when a line arrives\n"
+	"  --hold             stay until the input ends\n"
+	"  -name guest=NAME   as QEMU's; only the command line shows it\n"
+	"  -uuid UUID         likewise\n";
+
+enum {
+	OPT_REPEAT = GUEST_OPS,
+	OPT_FOREVER,
+	OPT_VCPUS,
+	OPT_HLT_WAKE,
+	OPT_BUSY,
+	OPT_SLEEP,
+	OPT_SPIN,
+	OPT_PACE,
+	OPT_PIN,
+	OPT_WAIT,
+	OPT_HOLD,
+	OPT_IGNORED,
+	OPT_HELP
+};
+
+static const struct option long_options[] = {
+	{"out", required_argument, NULL, GUEST_OUT},
+	{"mmio", required_argument, NULL, GUEST_MMIO},
+	{"cpuid", required_argument, NULL, GUEST_CPUID},
+	{"rdmsr", required_argument, NULL, GUEST_RDMSR},
+	{"hlt", required_argument, NULL, GUEST_HLT},
+	{"repeat", required_argument, NULL, OPT_REPEAT},
+	{"forever", no_argument, NULL, OPT_FOREVER},
+	{"vcpus", required_argument, NULL, OPT_VCPUS},
+	{"hlt-wake-us", required_argument, NULL, OPT_HLT_WAKE},
+	{"busy-ms", required_argument, NULL, OPT_BUSY},
+	{"vmm-sleep-us", required_argument, NULL, OPT_SLEEP},
+	{"spin-vmm-us", required_argument, NULL, OPT_SPIN},
+	{"pace-us", required_argument, NULL, OPT_PACE},
+	{"pin", required_argument, NULL, OPT_PIN},
+	{"wait-stdin", no_argument, NULL, OPT_WAIT},
+	{"hold", no_argument, NULL, OPT_HOLD},
+	{"name", required_argument, NULL, OPT_IGNORED},
+	{"uuid", required_argument, NULL, OPT_IGNORED},
+	{"help", no_argument, NULL, OPT_HELP},
+	{0},
+};
+
+static void __attribute__((noreturn)) usage_error(const char *what)
+{
+	fprintf(stderr, "kvmguest: %s; --help lists the options\n", what);
+	exit(EXIT_USAGE);
+}
+
+static unsigned int parse_number(const char *s, unsigned int min, unsigned int max)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(s, &end, 10);
+	if (errno || end == s || *end || *s == '-' || n < min || n > max)
+		usage_error("a number is malformed or out of range");
+	return n;
+}
+
+static void parse_pins(char *list)
+{
+	for (char *cpu = strtok(list, ","); cpu; cpu = strtok(NULL, ",")) {
+		if (opt.pins == MAX_VCPUS)
+			usage_error("too many CPUs");
+		opt.pin[opt.pins++] = parse_number(cpu, 0, CPU_SETSIZE - 1);
+	}
+}
+
+/* What --pace-us means for each option that was not given. */
+static void apply_pace(unsigned int given)
+{
+	static const unsigned int mixture[GUEST_OPS] = {2, 1, 4, 1, 1};
+
+	for (int op = 0; op < GUEST_OPS; op++) {
+		if (!(given & 1U << op))
+			opt.count[op] = mixture[op];
+	}
+	if (!opt.hlt_wake_us)
+		opt.hlt_wake_us = opt.pace_us;
+}
+
+void guest_options__parse(int argc, char **argv)
+{
+	const unsigned int us_max = 4000000; /* ns fit the timer's 32 bits */
+	unsigned int given = 0;
+	int c;
+
+	while ((c = getopt_long_only(argc, argv, "", long_options, NULL)) != -1) {
+		switch (c) {
+		case GUEST_OUT ... GUEST_HLT:
+			opt.count[c] = parse_number(optarg, 0, UINT32_MAX);
+			given |= 1U << c;
+			break;
+		case OPT_REPEAT:
+			opt.repeat = parse_number(optarg, 1, UINT32_MAX);
+			break;
+		case OPT_FOREVER:
+			opt.repeat = 0;
+			break;
+		case OPT_VCPUS:
+			opt.vcpus = parse_number(optarg, 1, MAX_VCPUS);
+			break;
+		case OPT_HLT_WAKE:
+			opt.hlt_wake_us = parse_number(optarg, 1, us_max);
+			break;
+		case OPT_BUSY:
+			opt.busy_ms = parse_number(optarg, 0, 3600000);
+			break;
+		case OPT_SLEEP:
+			opt.vmm_sleep_us = parse_number(optarg, 0, us_max);
+			break;
+		case OPT_SPIN:
+			opt.vmm_spin_us = parse_number(optarg, 0, us_max);
+			break;
+		case OPT_PACE:
+			opt.pace_us = parse_number(optarg, 1, us_max);
+			break;
+		case OPT_PIN:
+			parse_pins(optarg);
+			break;
+		case OPT_WAIT:
+			opt.wait_stdin = true;
+			break;
+		case OPT_HOLD:
+			opt.hold = true;
+			break;
+		case OPT_IGNORED:
+			break;
+		case OPT_HELP:
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			usage_error("bad option");
+		}
+	}
+	if (optind < argc)
+		usage_error("no arguments are taken");
+	if (opt.pace_us)
+		apply_pace(given);
+}

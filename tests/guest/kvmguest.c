@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * kvmguest: a small VMM on the raw KVM API, whose guest leaves guest mode an
+ * exactly known number of times. The tests compare kvmscope's counts with its
+ * own; `make demo` runs it as the VM to look at. README.md beside this file
+ * has the arithmetic.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest_abi.h"
+#include "guest_options.h"
+
+#define MAX_CPUIDS  256
+#define EXIT_NO_KVM 77
+
+/* In the register page that KVM_GET_LAPIC gives, and the values that the guest needs there. */
+#define LAPIC_SPIV	   0xf0
+#define LAPIC_SPIV_ENABLE  0x1ff
+#define LAPIC_LVTT	   0x320
+#define LAPIC_TDCR	   0x3e0
+#define LAPIC_TDCR_BY_1	   0xb
+#define APIC_BASE_X2APIC   0xc00ULL
+#define CPUID_1_ECX_X2APIC (1U << 21)
+
+_Static_assert(offsetof(struct guest_params, count[GUEST_OUT]) == P_OUT, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, count[GUEST_MMIO]) == P_MMIO, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, count[GUEST_CPUID]) == P_CPUID, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, count[GUEST_RDMSR]) == P_RDMSR, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, count[GUEST_HLT]) == P_HLT, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, repeat) == P_REPEAT, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, wake) == P_WAKE, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, busy) == P_BUSY, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, done) == P_DONE, "guest_abi.h");
+
+static const char *const op_names[GUEST_OPS] = {"out", "mmio", "cpuid", "rdmsr", "hlt"};
+
+struct vcpu {
+	pthread_t thread;
+	unsigned int id;
+	int fd;
+	struct kvm_run *run;
+	struct guest_params *params;
+	unsigned long long userspace_exits;
+};
+
+static struct vcpu vcpus[MAX_VCPUS];
+static int kvm_fd, vm_fd;
+static unsigned char *memory; /* guest-physical 0 to GUEST_MMIO_GPA */
+static size_t run_size;
+static pthread_barrier_t barrier;
+static sem_t finished; /* posted by each vCPU that is through */
+static volatile sig_atomic_t stopping, threads_live;
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("kvmguest: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(EXIT_FAILURE);
+}
+
+static int xioctl(int fd, const char *name, unsigned long request, void *arg)
+{
+	int ret = ioctl(fd, request, arg);
+
+	if (ret < 0)
+		die("%s: %s", name, strerror(errno));
+	return ret;
+}
+#define XIOCTL(fd, request, arg) xioctl(fd, #request, request, (void *)(arg))
+
+/*
+ * Where a vCPU's page lies. Up to 24 vCPUs are 32 KiB apart: KVM's older MMU
+ * maps the neighbours of a page together with it, in groups of 32 KiB, and
+ * each vCPU is to take a fault of its own.
+ */
+static unsigned int vcpu__page(unsigned int id)
+{
+	return id * (opt.vcpus <= GUEST_MMIO_GPA / 0x8000 - 2 ? 0x8000 : 0x1000);
+}
+
+static void vm__open(void)
+{
+	struct kvm_userspace_memory_region region = {.memory_size = GUEST_MMIO_GPA};
+
+	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm_fd < 0) {
+		fprintf(stderr, "kvmguest: /dev/kvm: %s\n", strerror(errno));
+		exit(EXIT_NO_KVM);
+	}
+	vm_fd = XIOCTL(kvm_fd, KVM_CREATE_VM, 0);
+	run_size = XIOCTL(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	/* Intel without unrestricted guest mode needs it; elsewhere it has no effect. */
+	if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0)
+		XIOCTL(vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000UL);
+	if (opt.hlt_wake_us)
+		XIOCTL(vm_fd, KVM_CREATE_IRQCHIP, 0);
+
+	memory = mmap(NULL, GUEST_MMIO_GPA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	if (memory == MAP_FAILED)
+		die("guest memory: %s", strerror(errno));
+	region.userspace_addr = (uintptr_t)memory;
+	XIOCTL(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void vcpu__set_cpuid(const struct vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid;
+
+	cpuid = calloc(1, sizeof(*cpuid) + MAX_CPUIDS * sizeof(cpuid->entries[0]));
+	if (!cpuid)
+		abort();
+	cpuid->nent = MAX_CPUIDS;
+	XIOCTL(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
+	for (unsigned int i = 0; i < cpuid->nent; i++) {
+		if (cpuid->entries[i].function == 1)
+			cpuid->entries[i].ecx |= CPUID_1_ECX_X2APIC;
+	}
+	XIOCTL(vcpu->fd, KVM_SET_CPUID2, cpuid);
+	free(cpuid);
+}
+
+/* The order matters: SREGS are checked against CPUID, and LAPIC's layout depends on both. */
+static void vcpu__set_registers(const struct vcpu *vcpu)
+{
+	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	struct kvm_regs regs = {.rflags = 2, .rsp = GUEST_STACK};
+	unsigned int page = vcpu__page(vcpu->id);
+	struct kvm_lapic_state lapic;
+	struct kvm_sregs sregs;
+
+	XIOCTL(vcpu->fd, KVM_GET_SREGS, &sregs);
+	sregs.cs.base = sregs.ds.base = sregs.ss.base = page;
+	sregs.cs.selector = sregs.ds.selector = sregs.ss.selector = page >> 4;
+	sregs.es.base = GUEST_MMIO_GPA;
+	sregs.es.selector = GUEST_MMIO_SEG;
+	sregs.idt.base = page;
+	sregs.idt.limit = 0x3ff;
+	if (opt.hlt_wake_us)
+		sregs.apic_base |= APIC_BASE_X2APIC;
+	XIOCTL(vcpu->fd, KVM_SET_SREGS, &sregs);
+	XIOCTL(vcpu->fd, KVM_SET_REGS, &regs);
+	if (!opt.hlt_wake_us)
+		return;
+
+	XIOCTL(vcpu->fd, KVM_GET_LAPIC, &lapic);
+	*(uint32_t *)&lapic.regs[LAPIC_SPIV] = LAPIC_SPIV_ENABLE;
+	*(uint32_t *)&lapic.regs[LAPIC_LVTT] = GUEST_VECTOR;
+	*(uint32_t *)&lapic.regs[LAPIC_TDCR] = LAPIC_TDCR_BY_1;
+	XIOCTL(vcpu->fd, KVM_SET_LAPIC, &lapic);
+	/* With the chip in the kernel, all vCPUs but the first would wait to be woken by it. */
+	XIOCTL(vcpu->fd, KVM_SET_MP_STATE, &mp);
+}
+
+static void vcpu__load_code(struct vcpu *vcpu)
+{
+	unsigned int page = vcpu__page(vcpu->id);
+	uint16_t *vector = (uint16_t *)(memory + page + 4 * GUEST_VECTOR);
+	long tsc_khz = opt.busy_ms ? XIOCTL(vcpu->fd, KVM_GET_TSC_KHZ, 0) : 0;
+
+	memcpy(memory + page, guest_code, guest_code_end - guest_code);
+	vector[0] = guest_handler - guest_code;
+	vector[1] = page >> 4;
+	vcpu->params = (struct guest_params *)(memory + page + GUEST_PARAMS);
+	memcpy(vcpu->params->count, opt.count, sizeof(opt.count));
+	vcpu->params->repeat = opt.repeat;
+	vcpu->params->wake = opt.hlt_wake_us * 1000;
+	vcpu->params->busy = (uint64_t)opt.busy_ms * tsc_khz;
+}
+
+static void vcpu__open(struct vcpu *vcpu, unsigned int id)
+{
+	vcpu->id = id;
+	vcpu->fd = XIOCTL(vm_fd, KVM_CREATE_VCPU, (unsigned long)id);
+	vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED)
+		die("kvm_run: %s", strerror(errno));
+	vcpu__set_cpuid(vcpu);
+	vcpu__set_registers(vcpu);
+	vcpu__load_code(vcpu);
+}
+
+static long long now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* What the VMM does for each OUT: nothing, sleep, or burn CPU time. */
+static void vmm__work(void)
+{
+	struct timespec ts = {.tv_sec = opt.vmm_sleep_us / 1000000,
+			      .tv_nsec = opt.vmm_sleep_us % 1000000 * 1000L};
+	long long end;
+
+	if (opt.vmm_sleep_us)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	if (opt.vmm_spin_us) {
+		end = now_ns(CLOCK_THREAD_CPUTIME_ID) + opt.vmm_spin_us * 1000LL;
+		while (now_ns(CLOCK_THREAD_CPUTIME_ID) < end)
+			;
+	}
+}
+
+/* One KVM_RUN. Returns the exit reason, or KVM_EXIT_INTR when a signal ended it. */
+static unsigned int vcpu__enter(struct vcpu *vcpu)
+{
+	if (!ioctl(vcpu->fd, KVM_RUN, 0))
+		return vcpu->run->exit_reason;
+	if (errno != EINTR)
+		die("vCPU %u: KVM_RUN: %s", vcpu->id, strerror(errno));
+	return KVM_EXIT_INTR;
+}
+
+static void __attribute__((noreturn)) vcpu__unexpected(const struct vcpu *vcpu, unsigned int reason)
+{
+	struct kvm_regs regs;
+
+	XIOCTL(vcpu->fd, KVM_GET_REGS, &regs);
+	die("vCPU %u: unexpected exit %u at %#llx", vcpu->id, reason, regs.rip);
+}
+
+static void vcpu__work(struct vcpu *vcpu)
+{
+	while (!stopping) {
+		unsigned int reason = vcpu__enter(vcpu);
+
+		if (reason == KVM_EXIT_INTR)
+			continue;
+		vcpu->userspace_exits++;
+		switch (reason) {
+		case KVM_EXIT_IO:
+			if (vcpu->run->io.port == GUEST_PORT_DONE)
+				return;
+			vmm__work();
+			break;
+		case KVM_EXIT_MMIO:
+		case KVM_EXIT_HLT:
+			break;
+		default:
+			vcpu__unexpected(vcpu, reason);
+		}
+	}
+}
+
+static void vcpu__pin(const struct vcpu *vcpu)
+{
+	int err, cpu = opt.pin[vcpu->id % opt.pins];
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	err = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	if (err)
+		die("pin vCPU %u to CPU %d: %s", vcpu->id, cpu, strerror(err));
+}
+
+/*
+ * A vCPU's thread. The first entry of each runs alone, up to the guest's first
+ * MMIO write: it takes the page faults, of which racing vCPUs would take a
+ * varying number. Then all start at once.
+ */
+static void *vcpu__thread(void *arg)
+{
+	static pthread_mutex_t first_entry = PTHREAD_MUTEX_INITIALIZER;
+	struct vcpu *vcpu = arg;
+	unsigned int reason;
+	char name[16];
+
+	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->id);
+	pthread_setname_np(pthread_self(), name);
+	if (opt.pins)
+		vcpu__pin(vcpu);
+	pthread_mutex_lock(&first_entry);
+	do
+		reason = vcpu__enter(vcpu);
+	while (reason == KVM_EXIT_INTR && !stopping);
+	pthread_mutex_unlock(&first_entry);
+	if (reason != KVM_EXIT_MMIO && !stopping)
+		vcpu__unexpected(vcpu, reason);
+	pthread_barrier_wait(&barrier); /* all are ready */
+	pthread_barrier_wait(&barrier); /* and may start */
+	vcpu__work(vcpu);
+	sem_post(&finished);
+	return NULL;
+}
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * immediate_exit ends a KVM_RUN that is about to start, the signal one that is
+ * under way. In the same way a closed stdin ends a read that is about to start.
+ */
+static void on_stop(int sig)
+{
+	(void)sig;
+	stopping = 1;
+	close(STDIN_FILENO);
+	if (!threads_live)
+		return;
+	for (unsigned int i = 0; i < opt.vcpus; i++) {
+		vcpus[i].run->immediate_exit = 1;
+		pthread_kill(vcpus[i].thread, SIGUSR1);
+	}
+}
+
+/* Call with SIGTERM and SIGINT blocked, as vCPU threads shall have them. */
+static void vm__start_threads(void)
+{
+	struct sigaction kick = {.sa_handler = on_kick};
+
+	sigaction(SIGUSR1, &kick, NULL);
+	sem_init(&finished, 0, 0);
+	pthread_barrier_init(&barrier, NULL, opt.vcpus + 1);
+	for (unsigned int i = 0; i < opt.vcpus; i++) {
+		int err = pthread_create(&vcpus[i].thread, NULL, vcpu__thread, &vcpus[i]);
+
+		if (err)
+			die("thread of vCPU %u: %s", i, strerror(err));
+	}
+}
+
+/* Returns at the end of a line, at the end of the input, or on SIGTERM. */
+static void stdin__await(bool to_eof)
+{
+	char c;
+
+	while (!stopping && read(STDIN_FILENO, &c, 1) == 1 && (to_eof || c != '\n'))
+		;
+}
+
+static void vm__print_totals(long long elapsed_ns)
+{
+	unsigned long long sum, userspace_exits = 0;
+
+	printf("done");
+	for (int op = 0; op < GUEST_OPS; op++) {
+		sum = 0;
+		for (unsigned int i = 0; i < opt.vcpus; i++)
+			sum += vcpus[i].params->done[op];
+		printf(" %s=%llu", op_names[op], sum);
+	}
+	for (unsigned int i = 0; i < opt.vcpus; i++)
+		userspace_exits += vcpus[i].userspace_exits;
+	printf(" vcpus=%u userspace_exits=%llu elapsed_ns=%lld\n", opt.vcpus, userspace_exits,
+	       elapsed_ns);
+	fflush(stdout);
+}
+
+/* A thread stays joinable, and so may be kicked, until the handler knows better. */
+static void vm__join_threads(const sigset_t *stop_signals)
+{
+	for (unsigned int i = 0; i < opt.vcpus; i++)
+		sem_wait(&finished);
+	pthread_sigmask(SIG_BLOCK, stop_signals, NULL);
+	threads_live = 0;
+	pthread_sigmask(SIG_UNBLOCK, stop_signals, NULL);
+	for (unsigned int i = 0; i < opt.vcpus; i++)
+		pthread_join(vcpus[i].thread, NULL);
+}
+
+static void vm__run(void)
+{
+	struct sigaction stop = {.sa_handler = on_stop};
+	long long start;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	vm__start_threads();
+	pthread_barrier_wait(&barrier);
+	threads_live = 1;
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGINT, &stop, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+
+	if (opt.wait_stdin) {
+		puts("ready");
+		fflush(stdout);
+		stdin__await(false);
+	}
+	start = now_ns(CLOCK_MONOTONIC);
+	pthread_barrier_wait(&barrier);
+	vm__join_threads(&set);
+	vm__print_totals(now_ns(CLOCK_MONOTONIC) - start);
+}
+
+int main(int argc, char **argv)
+{
+	guest_options__parse(argc, argv);
+	vm__open();
+	for (unsigned int i = 0; i < opt.vcpus; i++)
+		vcpu__open(&vcpus[i], i);
+	vm__run();
+	if (opt.hold)
+		stdin__await(true);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kvmscope exits: why VMs leave guest mode, how often, and what that costs. */
+#include <stdlib.h>
+#include <string.h>
+#include "command.h"
+#include "domain_exits.h"
+#include "layout.h"
+
+struct opts {
+	struct exits_opts exits; /* first: the domain reads it */
+	bool counts;
+};
+
+static const struct argp_option options[] = {
+	{"by", 'b', "WHAT", 0, "reason (default), vcpu, or userspace (KVM_EXIT_*)", 0},
+	{"counts", 'c', NULL, 0, "Counts only, at the least cost: no times", 0},
+	{},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	static const char *const names[] = {
+		[EXITS_BY_REASON] = "reason",
+		[EXITS_BY_VCPU] = "vcpu",
+		[EXITS_BY_USERSPACE] = "userspace",
+	};
+	struct opts *o = state->input;
+
+	switch (key) {
+	case 'b':
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+			if (!strcmp(arg, names[i])) {
+				o->exits.by = i;
+				return 0;
+			}
+		}
+		complain("--by takes reason, vcpu or userspace, not '%.64s'; see kvmscope exits --help",
+			 arg);
+		exit(STATUS_USAGE);
+	case 'c':
+		o->counts = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static unsigned int modes(const void *opts)
+{
+	const struct opts *o = opts;
+
+	if (!o->counts)
+		return TRACE_TIMES;
+	return o->exits.by == EXITS_BY_USERSPACE ? TRACE_USERSPACE : TRACE_COUNTS | TRACE_USERSPACE;
+}
+
+static void reasons(struct text *t, const struct row *row, const char *list, uint64_t elapsed,
+		    bool counts)
+{
+	layout__latencies(t, row, list, elapsed, counts);
+	if (!text__opts(t)->histograms || counts)
+		return;
+	for (size_t i = 0; i < row__get_rows(row, list)->n; i++)
+		layout__histogram(t, row__get_text(row, "name"), row__get_rows(row, list)->row[i]);
+}
+
+static void text(struct text *t, const struct report *r, const void *opts)
+{
+	const struct rows *vms = row__get_rows(&r->top, "vms");
+	const struct opts *o = opts;
+
+	layout__begin(t, r);
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct row *vm = vms->row[i];
+		const struct rows *vcpus = row__get_rows(vm, "vcpus");
+
+		if (o->exits.by == EXITS_BY_VCPU) {
+			layout__vm(t, vm, r, "exits", vcpus);
+			for (size_t k = 0; k < vcpus->n; k++) {
+				layout__vcpu(t, vcpus->row[k]);
+				reasons(t, vcpus->row[k], "exits", r->elapsed_ns, o->counts);
+			}
+			continue;
+		}
+		layout__vm(t, vm, r, row__field(vm, "userspace") ? "userspace" : "exits", NULL);
+		if (row__field(vm, "exits") &&
+		    (row__get_rows(vm, "exits")->n || !row__field(vm, "userspace")))
+			reasons(t, vm, "exits", r->elapsed_ns, o->counts);
+		if (row__field(vm, "userspace"))
+			reasons(t, vm, "userspace", r->elapsed_ns, o->counts);
+	}
+	if (!o->counts && o->exits.by != EXITS_BY_USERSPACE && vms->n)
+		layout__prose(t, "cost = time on a CPU in KVM and the VMM, as a share of the "
+				 "vCPUs' time; waits = most of the rest.");
+	layout__end(t, r);
+}
+
+COMMAND(cmd_exits) = {
+	.name = "exits",
+	.summary = "Why VMs leave guest mode: count, rate, time split, percentiles",
+	.examples = "  kvmscope exits 1            every second, all VMs\n"
+		    "  kvmscope exits -n web1 5 1  5 seconds of one VM\n"
+		    "  kvmscope exits -H -n web1   with histograms, until Ctrl-C\n"
+		    "  kvmscope exits --by userspace -j 1 | jq .\n"
+		    "  kvmscope exits --counts 10  at the least cost\n",
+	.options = options,
+	.parse = parse,
+	.opts_size = sizeof(struct opts),
+	.trace = {"exits"},
+	.report = {"exits"},
+	.modes = modes,
+	.text = text,
+};

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kvmscope without a command: one screen on every VM. */
+#include <stdlib.h>
+#include "command.h"
+#include "layout.h"
+#include "util.h"
+
+static unsigned int modes(const void *opts)
+{
+	(void)opts;
+	return TRACE_TIMES;
+}
+
+/* "io 38 %, msr 22 %": the two rows that cost most, of all time outside the guest that is work. */
+static const char *most_costly(struct text *t, const struct row *vm)
+{
+	const struct rows *exits = row__get_rows(vm, "exits");
+	const struct rows *user = row__get_rows(vm, "userspace");
+	uint64_t cost[2] = {}, all = 0;
+
+	for (size_t i = 0; i < exits->n; i++) {
+		const uint64_t *split = row__get_split(exits->row[i], "split_ns");
+		uint64_t c = split[KS_KERNEL] + split[KS_VMM];
+
+		if (i < 2)
+			cost[i] = c;
+		all += c;
+	}
+	if (!exits->n && user->n) /* no exits on this back end: what it went to user space for */
+		return text__format(t, "(to VMM) %s", row__get_text(user->row[0], "reason"));
+	if (!all)
+		return exits->n ? row__get_text(exits->row[0], "reason") : NULL;
+	if (exits->n == 1 || !cost[1])
+		return text__format(t, "%s %s", row__get_text(exits->row[0], "reason"),
+				    text__percent(t, (double)cost[0] / all));
+	return text__format(t, "%s %s, %s %s", row__get_text(exits->row[0], "reason"),
+			    text__percent(t, (double)cost[0] / all),
+			    row__get_text(exits->row[1], "reason"),
+			    text__percent(t, (double)cost[1] / all));
+}
+
+static uint64_t vm_exits(const struct row *vm)
+{
+	return layout__count(vm, row__get_rows(vm, "exits")->n ? "exits" : "userspace");
+}
+
+static int by_exits(const void *a, const void *b)
+{
+	uint64_t x = vm_exits(*(const struct row *const *)a);
+	uint64_t y = vm_exits(*(const struct row *const *)b);
+
+	return (x < y) - (x > y);
+}
+
+static void text(struct text *t, const struct report *r, const void *opts)
+{
+	static const struct {
+		const char *title;
+		unsigned int states;
+	} parts[] = {
+		{"guest", 1u << KS_GUEST},
+		{"kern", 1u << KS_KERNEL | 1u << KS_HALT_POLL},
+		{"vmm", 1u << KS_VMM},
+		{"halt", 1u << KS_HALTED | 1u << KS_BLOCKED},
+		{"steal", 1u << KS_STEAL},
+		{"?", 1u << KS_UNACCOUNTED},
+	};
+	const struct rows *vms = row__get_rows(&r->top, "vms");
+	const struct row **order = xcalloc(vms->n, sizeof(*order));
+	uint64_t sum[KS_STATES], total, part;
+
+	(void)opts;
+	layout__begin(t, r);
+	for (size_t i = 0; i < vms->n; i++)
+		order[i] = vms->row[i];
+	qsort(order, vms->n, sizeof(*order), by_exits);
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "vCPUs", TEXT_RIGHT, 1);
+	text__column(t, "exits/s", TEXT_RIGHT, 0);
+	text__column(t, "most costly", TEXT_LEFT, 0);
+	for (size_t p = 0; p < ARRAY_SIZE(parts); p++)
+		text__column(t, parts[p].title, TEXT_RIGHT, 0);
+	for (size_t i = 0; i < vms->n; i++) {
+		total = layout__split_sum(order[i], sum);
+		text__cell(t, text__safe(t, row__get_text(order[i], "name"), 20));
+		text__cell(t, text__count(t, row__get_rows(order[i], "vcpus")->n));
+		text__cell(t, text__rate(t, vm_exits(order[i]), r->elapsed_ns));
+		text__cell(t, most_costly(t, order[i]));
+		for (size_t p = 0; p < ARRAY_SIZE(parts); p++) {
+			part = 0;
+			for (int s = 0; s < KS_STATES; s++)
+				part += parts[p].states & 1u << s ? sum[s] : 0;
+			text__cell(t, part ? text__percent(t, (double)part / total) : NULL);
+		}
+	}
+	text__table_end(t);
+	free(order);
+	layout__end(t, r);
+}
+
+COMMAND(cmd_summary) = {
+	.name = "summary",
+	.summary = "One screen on every VM",
+	.examples = "  kvmscope                  one screen, after 5 seconds\n"
+		    "  kvmscope 2                again every 2 seconds\n"
+		    "  kvmscope exits -n web1 1  why web1 leaves guest mode\n"
+		    "  kvmscope check            what this host can trace\n",
+	.trace = {"exits"},
+	.report = {"exits", "cpu"},
+	.modes = modes,
+	.text = text,
+	.default_interval_ns = 5 * NSEC_PER_SEC,
+	.default_count = 1,
+};

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Pieces of screens that several commands share. */
+#ifndef KVMSCOPE_LAYOUT_H
+#define KVMSCOPE_LAYOUT_H
+
+#include "report.h"
+#include "text.h"
+
+/* The time of day with -T; a line when there is no VM. */
+void layout__begin(struct text *t, const struct report *r);
+/* Hints, what was lost and what that means, and how complete the report is. */
+void layout__end(struct text *t, const struct report *r);
+
+/* "web1   libvirt   pid 4711   206 k exits in 5.0 s"; list: whose counts, in vm or in each of vcpus. */
+void layout__vm(struct text *t, const struct row *vm, const struct report *r, const char *list,
+		const struct rows *vcpus);
+void layout__vcpu(struct text *t, const struct row *vcpu);
+
+/* The table of a list of rows with reason, count, latency and perhaps split_ns. */
+void layout__latencies(struct text *t, const struct row *row, const char *list, uint64_t elapsed_ns,
+		       bool counts);
+/* -H: the latency of one such row. */
+void layout__histogram(struct text *t, const char *vm, const struct row *row);
+/* One line a vCPU of each VM, and one for the VM where it has several. */
+void layout__cpu(struct text *t, const struct rows *vms);
+/* A sentence in the background, after the figures. Silent with -q. */
+void layout__prose(struct text *t, const char *sentence);
+
+/* Sum of a VM's vCPUs' splits; returns the sum of all states. */
+uint64_t layout__split_sum(const struct row *vm, uint64_t sum[KS_STATES]);
+uint64_t layout__count(const struct row *row, const char *list);
+
+#endif
