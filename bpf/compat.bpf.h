@@ -33,10 +33,9 @@ static __always_inline __u64 kernel_word(const void *addr, const __u32 size)
 	__u32 half = 0;
 
 	if (cfg_cast) {
-		const struct timespec64 *p =
-			bpf_rdonly_cast(addr, bpf_core_type_id_kernel(struct timespec64));
+		const void *p = bpf_rdonly_cast(addr, bpf_core_type_id_kernel(struct timespec64));
 
-		return size == 4 ? *(const __u32 *)&p->tv_sec : (__u64)p->tv_sec;
+		return size == 4 ? *(const __u32 *)p : *(const __u64 *)p;
 	}
 	if (size == 4) {
 		bpf_probe_read_kernel(&half, sizeof(half), addr);

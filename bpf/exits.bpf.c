@@ -51,20 +51,13 @@ static __always_inline __u32 exit_row(struct ks_vcpu *v, __u32 code)
 	return exit_row_other(v, code);
 }
 
-static __always_inline bool exit_is_idle(__u32 code, __u32 isa)
-{
-	if (isa == KS_ISA_SVM)
-		return code == 0x78 || code == 0xa6; /* HLT, idle HLT */
-	return code == 12; /* VMX: HLT */
-}
-
 /* First exit of its kind: takes the cell that its row will name from now on. */
 static __noinline __u32 exit_cell_new(struct ks_vcpu *v, __u32 row, __u32 code, __u32 isa)
 {
 	__u32 owner = this_cpu()->slot;
 	__u32 n;
 
-	if (row >= KS_EXIT_ROWS)
+	if (row >= KS_EXIT_ROWS || v->flags & KS_VCPU_IGNORED)
 		return 0;
 	n = cell_new(owner, KS_M_EXIT, (__u64)isa << 40 | code);
 	v->exit_cell[row] = n;
@@ -72,45 +65,67 @@ static __noinline __u32 exit_cell_new(struct ks_vcpu *v, __u32 row, __u32 code, 
 	return n;
 }
 
-/*
- * A vCPU has left guest mode. code: normalised. now: 0 with --counts.
- */
+/* The exit under way ends, or its end will never be seen: it is still an exit. */
+static __always_inline void exit_count(struct ks_vcpu *v)
+{
+	struct ks_cell *cell = cell_get(v->cell);
+
+	if (cell)
+		cell->count++;
+}
+
+/* A vCPU leaves guest mode of which that was not expected: new here, or an event was missed. */
+static __noinline int exit_odd(struct ks_vcpu *v, __u64 now)
+{
+	exit_dirty(v);
+	settle_rest(v);
+	charge(v, now);
+	if (v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM)
+		exit_count(v);
+	v->user_cell = 0;
+	v->wake_t = 0;
+	return 0;
+}
+
+/* A vCPU has left guest mode. code: normalised. now: 0 with --counts. */
 static __always_inline void on_exit(struct ks_vcpu *v, __u32 code, __u32 isa, __u64 now)
 {
 	__u32 row, n = 0;
-	struct ks_cell *cell;
+	__u64 d;
 
-	if (v->flags & KS_VCPU_IGNORED)
-		return;
 	row = exit_row(v, code);
 	barrier_var(row); /* or clang checks the parts of the sum and the verifier sees no bound */
 	if (row < KS_EXIT_ROWS)
 		n = v->exit_cell[row];
 	if (!n)
 		n = exit_cell_new(v, row, code, isa);
-	cell = cell_get(n);
-	if (cell)
-		cell->count++;
-	if (cfg_counts)
+	if (cfg_counts) {
+		v->cell = n;
+		exit_count(v);
 		return;
-
-	if (v->dirty)
-		settle_rest(v);
-	charge(v, now);
+	}
+	d = now - v->t;
+	if (v->state == KS_STATE(KS_MODE_GUEST) && (__s64)d >= 0)
+		v->ns[KS_GUEST] += d;
+	else if (v->flags & KS_VCPU_IGNORED)
+		return;
+	else
+		exit_odd(v, now);
+	v->t = now;
 	v->exit_t = now;
 	v->cell = n;
-	v->idle = exit_is_idle(code, isa);
-	v->mode = KS_MODE_KERNEL;
-	v->dirty = 0;
+	v->state = KS_STATE(KS_MODE_KERNEL);
 }
 
 /* The exit under way was not just time in the kernel. */
 static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 {
-	struct ks_cell *cell = cell_get(v->cell), *c;
+	struct ks_cell *cell = NULL, *c;
 	__u64 wall = now - v->exit_t, off, rest;
 	__u32 i;
 
+	if (v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM)
+		cell = cell_get(v->cell);
 	charge(v, now);
 	settle_rest(v);
 	c = cell_get(v->user_cell);
@@ -152,28 +167,37 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 		record(c, wall - off);
 }
 
+/* An entry that does not end a plain exit on the same CPU. */
+static __noinline int entry_odd(struct ks_vcpu *v, __u64 now)
+{
+	if (v->mode == KS_MODE_GUEST) { /* its exit was missed */
+		v->ns[KS_UNACCOUNTED] += time_since(v, now);
+		return 0;
+	}
+	exit_dirty(v);
+	exit_end_dirty(v, now);
+	return 0;
+}
+
 /* A vCPU is about to enter guest mode. */
 static __always_inline void on_entry(struct ks_vcpu *v, __u64 now)
 {
 	struct ks_cell *cell;
-	__u64 d;
+	__u64 d = now - v->t;
 
-	if (v->flags & KS_VCPU_IGNORED)
-		return;
-	if (v->mode == KS_MODE_KERNEL && !v->dirty) {
+	if (v->state == KS_STATE(KS_MODE_KERNEL) && (__s64)d >= 0) {
 		/* nothing has moved t since the exit, so that this is the exit's time too */
-		d = time_since(v, now);
 		v->ns[KS_KERNEL] += d;
 		cell = cell_get(v->cell);
 		if (cell)
 			record(cell, d);
+	} else if (v->flags & KS_VCPU_IGNORED) {
+		return;
 	} else {
-		exit_dirty(v);
-		exit_end_dirty(v, now);
+		entry_odd(v, now);
 	}
-	v->cell = 0;
-	v->mode = KS_MODE_GUEST;
-	v->dirty = 0;
+	v->t = now;
+	v->state = KS_STATE(KS_MODE_GUEST);
 }
 
 static __always_inline __u64 clock(void)
@@ -187,14 +211,15 @@ int exits__kvm_exit_btf(__u64 *ctx)
 {
 	const struct kvm_vcpu *vcpu = (const void *)ctx[0];
 	__u64 now = clock();
-	__u32 isa = ctx[1];
 	struct ks_vcpu *v;
+	__u32 code, isa;
 	bool known;
-	__u32 code;
 
 	if (!vcpu)
 		return 0;
-	v = vcpu_typed(vcpu);
+	isa = ctx[1];
+	/* its entry, on this CPU, has seen to it that slot and id agree */
+	v = vcpu_typed(vcpu, false);
 	if (!v)
 		return 0;
 	code = vcpu_exit_code(vcpu, isa, &known);
@@ -273,7 +298,7 @@ int exits__kvm_entry_btf(__u64 *ctx)
 
 	if (!vcpu)
 		return 0;
-	v = vcpu_typed(vcpu);
+	v = vcpu_typed(vcpu, true);
 	if (v)
 		on_entry(v, now);
 	return 0;
@@ -315,6 +340,9 @@ static __always_inline void on_userspace_exit(__u32 reason, __s32 error)
 		row = error == -4 ? KS_USER_ROW_RESTART : KS_USER_ROW_ERROR; /* -EINTR */
 		key = KS_KEY_ERRNO | (__u32)-error;
 	}
+	barrier_var(row);
+	if (row >= KS_USER_ROWS) /* never: for the verifier */
+		return;
 	n = v->user_cells[row];
 	if (!n) {
 		n = cell_new(this_cpu()->slot, KS_M_USERSPACE, key);
@@ -329,6 +357,8 @@ static __always_inline void on_userspace_exit(__u32 reason, __s32 error)
 	exit_dirty(v);
 	charge(v, now);
 	settle_rest(v);
+	if (v->mode != KS_MODE_KERNEL && v->mode != KS_MODE_VMM)
+		v->cell = 0; /* of an exit that is long over */
 	v->user_cell = n;
 	v->user_t = now;
 	v->mode = KS_MODE_VMM;
@@ -373,8 +403,8 @@ static __always_inline void on_run(bool load)
 		return;
 	exit_dirty(v);
 	exit_end_dirty(v, now);
-	v->mode = KS_MODE_NEW;
-	v->dirty = 0;
+	v->cell = 0;
+	v->state = KS_STATE(KS_MODE_NEW);
 }
 
 SEC("tp_btf/kvm_fpu")

@@ -165,6 +165,7 @@ static __always_inline void on_thread_end(__u32 tid)
 {
 	struct ks_thread_vcpu who = {.tid = tid};
 	__u32 slot = thread_slot(tid);
+	struct ks_cell *cell;
 	struct ks_vcpu *v;
 	__u64 now;
 
@@ -177,6 +178,11 @@ static __always_inline void on_thread_end(__u32 tid)
 	exit_dirty(v);
 	charge(v, now);
 	settle_rest(v);
+	if (v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM) {
+		cell = cell_get(v->cell);
+		if (cell)
+			cell->count++; /* an exit that will not end */
+	}
 	v->end = now;
 	v->key = 0;
 	v->mode = KS_MODE_GONE;

@@ -13,13 +13,27 @@
 
 #include "vm.bpf.h"
 
+/* A guest waits by it: SVM's HLT and idle HLT, VMX's HLT. */
+static __always_inline bool exit_is_idle(__u64 key)
+{
+	__u32 code = KS_KEY_CODE(key);
+
+	if (KS_KEY_ISA(key) == KS_ISA_SVM)
+		return code == 0x78 || code == 0xa6;
+	return code == 12;
+}
+
 /* The exit under way is more than time in the kernel: start its list of parts. */
 static __always_inline void exit_dirty(struct ks_vcpu *v)
 {
+	struct ks_cell *cell;
+
 	if (v->dirty)
 		return;
 	v->dirty = 1;
 	__builtin_memset(v->part, 0, sizeof(v->part));
+	cell = v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM ? cell_get(v->cell) : NULL;
+	v->idle = cell && exit_is_idle(cell->key);
 }
 
 static __always_inline void charge_to(struct ks_vcpu *v, __u32 state, __u64 ns)

@@ -161,15 +161,15 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 
 /*
  * The slot of the vCPU that the current thread runs; NULL: there is none left, counted.
- * The first form is for programs whose vcpu the verifier knows the type of. It also
- * compares the id, for a thread may free one vCPU and get the next at the same address.
+ * The first form is for programs whose vcpu the verifier knows the type of. check_id: compare
+ * the id, too, for a thread may free one vCPU and get the next at the same address.
  */
-static __always_inline struct ks_vcpu *vcpu_typed(const struct kvm_vcpu *vcpu)
+static __always_inline struct ks_vcpu *vcpu_typed(const struct kvm_vcpu *vcpu, const bool check_id)
 {
 	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
 	__u32 slot;
 
-	if (v && v->key == (__u64)vcpu && v->vcpu_id == vcpu->vcpu_id)
+	if (v && v->key == (__u64)vcpu && (!check_id || v->vcpu_id == vcpu->vcpu_id))
 		return v;
 	slot = vcpu_find((__u64)vcpu, vcpu->vcpu_id);
 	return slot ? vcpu_slot(slot) : NULL;

@@ -3,6 +3,7 @@
  * Domain exits: which events it wants and in which forms, and its rows: exits by reason, by
  * vCPU, and exits to user space.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "domain.h"
@@ -25,6 +26,19 @@ static const char *vendor_types_missing(const struct features *f)
 	if (f->backends & BACKEND_VMX && !features__has_struct(f, "vcpu_vmx"))
 		return "BTF has no struct vcpu_vmx";
 	return NULL;
+}
+
+/*
+ * kvm_entry must find the vCPU by what kvm_exit finds it by: the pointer, or (classic
+ * tracepoints) its number.
+ */
+static const char *pointer_missing(const struct features *f)
+{
+	int at = features__tp_arg_struct(f, "kvm_exit", "kvm_vcpu");
+
+	if (at == 0)
+		return vendor_types_missing(f);
+	return at == 1 || at == -ENODATA ? NULL : "kvm_exit has no struct kvm_vcpu argument";
 }
 
 static const char *exit_record_missing(const struct features *f)
@@ -60,8 +74,8 @@ static const struct event events[] = {
 	{
 		.system = "kvm", .name = "kvm_entry", .modes = TRACE_TIMES,
 		.rungs = {
-			{"exits__kvm_entry_btf", RUNG_BTF, 0, false, vendor_types_missing},
-			{"exits__kvm_entry_raw", RUNG_RAW, 0, true, NULL},
+			{"exits__kvm_entry_btf", RUNG_BTF, 0, false, pointer_missing},
+			{"exits__kvm_entry_raw", RUNG_RAW, 0, true, pointer_missing},
 			{"exits__kvm_entry_tp", RUNG_TP, ARG_ANY, true, entry_record_missing},
 		},
 	},
@@ -168,7 +182,9 @@ static void add_cell(struct table *exits, struct table *user, const struct delta
 			l->split[i] += cell->part[i];
 		break;
 	case KS_M_EXIT_OFF_WALL:
-		histogram__add(&table_line(exits, cell->key)->wall, &cell->hist);
+		l = table_line(exits, cell->key);
+		l->count += cell->hist.count;
+		histogram__add(&l->wall, &cell->hist);
 		break;
 	case KS_M_EXIT_OFF_CPU:
 		histogram__add(&table_line(exits, cell->key)->cpu, &cell->hist);

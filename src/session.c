@@ -30,23 +30,26 @@ struct session {
 	uint32_t entries[2];
 };
 
-static void (*log_line)(const char *line);
+static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
 
 static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	char line[1024];
+	char *message;
 
-	vsnprintf(line, sizeof(line), fmt, ap);
-	line[strcspn(line, "\n")] = '\0';
-	if (level == LIBBPF_WARN && !strstr(line, "BEGIN PROG LOAD LOG"))
-		snprintf(last_error, sizeof(last_error), "%.255s", line);
+	if (vasprintf(&message, fmt, ap) < 0)
+		return 0;
+	/* a verifier's log is a message of many lines; the line before says what failed */
+	if (level == LIBBPF_WARN && !strstr(message, "BEGIN PROG LOAD LOG"))
+		snprintf(last_error, sizeof(last_error), "%.*s",
+			 (int)strcspn(message, "\n"), message);
 	if (log_line)
-		log_line(line);
+		log_line(message);
+	free(message);
 	return 0;
 }
 
-void session__set_log(void (*log)(const char *line))
+void session__set_log(void (*log)(const char *message))
 {
 	log_line = log;
 }
@@ -92,17 +95,14 @@ static void choose(const struct features *f, const struct event *e, enum rung_ki
 	char buf[128];
 
 	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++) {
-		if (r->kind < floor) {
-			snprintf(c->why, sizeof(c->why), "%s: the kernel refused to load it",
-				 kind_names[r->kind]);
-			continue;
-		}
-		missing = rung_missing(f, e, r, buf, sizeof(buf));
+		missing = r->kind < floor ? "the kernel refused to load it"
+					  : rung_missing(f, e, r, buf, sizeof(buf));
 		if (!missing) {
 			c->rung = r;
 			return;
 		}
-		snprintf(c->why, sizeof(c->why), "%s: %s", kind_names[r->kind], missing);
+		if (!*c->why) /* the best one's reason is what somebody can do something about */
+			snprintf(c->why, sizeof(c->why), "%s: %s", kind_names[r->kind], missing);
 	}
 }
 

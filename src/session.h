@@ -92,6 +92,6 @@ int session__give_back(struct session *s, enum session_array which, uint32_t num
 void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot);
 
 /* libbpf's messages go to this; NULL: nowhere. Process wide. */
-void session__set_log(void (*log)(const char *line));
+void session__set_log(void (*log)(const char *message));
 
 #endif

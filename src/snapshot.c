@@ -158,6 +158,9 @@ static void copy_cell(struct snapshot *snap, struct snap_cell *out, uint32_t num
 		if (shared->bucket[b])
 			snap->used[snap->n_used++] = (struct used_bucket){b, shared->bucket[b]};
 	out->n = snap->n_used - out->first;
+	/* see struct ks_cell; those of off_wall are added where the two cells meet */
+	for (uint32_t i = 0; out->metric == KS_M_EXIT && i < out->n; i++)
+		out->count += snap->used[out->first + i].n;
 }
 
 static struct snap_cell *find_cell(const struct snapshot *snap, uint32_t number)
@@ -230,6 +233,7 @@ static void land_flights(struct session *s, struct snapshot *snap)
 		     v[f->slot - first].mode == KS_MODE_VMM)) {
 			for (int p = 0; p < KS_STATES; p++)
 				c->part[p] += f->part[p];
+			c->count++;
 			continue;
 		}
 		retake_cell(s, snap, f->cell);

@@ -114,14 +114,17 @@ char *text__keep(struct text *t, char *s)
 	return s;
 }
 
-char *text__escape(struct text *t, const char *s)
+const char *text__escape(struct text *t, const char *s)
 {
-	size_t n = strlen(s), in, len, i;
+	size_t n = s ? strlen(s) : 0, in, len, i;
 	char *escaped = text__keep(t, xcalloc(n + 1, strlen("\\xHH"))), *p = escaped;
 	int columns, marks = MAX_MARKS; /* nothing yet that a mark could stand on */
-	locale_t old = uselocale(t->locale);
+	locale_t old;
 	uint32_t cp;
 
+	if (!s)
+		return text__dash(t);
+	old = uselocale(t->locale);
 	for (in = 0; in < n; in += len) {
 		len = utf8__decode(s + in, n - in, &cp);
 		columns = columns_of(t, cp);
@@ -201,6 +204,8 @@ const char *text__dash(struct text *t)
 
 static void append(struct text *t, const char *s, size_t n)
 {
+	if (!n)
+		return;
 	if (t->n + n > t->size) {
 		t->size = 2 * (t->n + n);
 		t->buf = xreallocarray(t->buf, t->size, 1);

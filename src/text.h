@@ -37,8 +37,8 @@ void text__blank(struct text *t); /* an empty line */
 /* printf() into a string that lives until text__end(), escaped; the decimal point is a point. */
 __attribute__((format(printf, 2, 3))) const char *text__format(struct text *t, const char *fmt,
 							       ...);
-/* s escaped, cut to max columns (with "..." or its Unicode form at the cut). The result lives
- * until text__end(), and may go into a cell or a line. */
+/* s escaped (NULL: a dash), cut to max columns (with "..." or its Unicode form at the cut). The
+ * result lives until text__end(), and may go into a cell or a line. */
 const char *text__safe(struct text *t, const char *s, int max_columns);
 
 /*

@@ -197,15 +197,9 @@ static void put_title(struct text *t, const char *title, const struct histogram 
 	text__newline(t);
 }
 
-static void put_right(struct text *t, const char *s, int columns)
-{
-	text__pad(t, columns - text__columns(t, s));
-	text__put(t, TEXT_PLAIN, s);
-}
-
 void text__histogram(struct text *t, const char *title, const struct histogram *h, char unit)
 {
-	const char *(*parts)[3], *fold = t->opts.unicode ? "…" : "...";
+	const char *(*parts)[3], *dash = text__dash(t), *row;
 	int width[3] = {0}, count_width = 0, bar_width, j;
 	struct line lines[MAX_ROWS];
 	uint64_t peak = 0;
@@ -227,23 +221,20 @@ void text__histogram(struct text *t, const char *title, const struct histogram *
 	}
 	bar_width = t->opts.width - INDENT - width[0] - width[1] - width[2] - count_width - 8;
 	for (i = 0; i < n; i++) {
-		text__pad(t, INDENT);
-		if (!lines[i].count) {
-			text__pad(t, width[0] + 1 - (t->opts.unicode ? 0 : 1));
-			text__put(t, TEXT_DIM, fold);
-			text__newline(t);
-			continue;
-		}
-		put_right(t, parts[i][0], width[0]);
-		text__put(t, TEXT_DIM, t->opts.unicode ? " – " : " - ");
-		put_right(t, parts[i][1], width[1]);
-		text__pad(t, 1);
-		text__put(t, TEXT_PLAIN, parts[i][2]);
-		put_right(t, text__exact(t, lines[i].count),
-			  2 + width[2] - text__columns(t, parts[i][2]) + count_width);
-		text__pad(t, 2);
-		text__put(t, TEXT_PLAIN,
-			  row_bar(t, (double)lines[i].count / (double)peak, MAX(bar_width, 1)));
+		if (lines[i].count)
+			row = text__format(t, "%*s %s %*s %s%*s  %s", INDENT + width[0],
+					   parts[i][0], dash, width[1], parts[i][1], parts[i][2],
+					   2 + width[2] - text__columns(t, parts[i][2]) +
+						   count_width,
+					   text__exact(t, lines[i].count),
+					   row_bar(t, (double)lines[i].count / (double)peak,
+						   MAX(bar_width, 1)));
+		else if (t->opts.unicode)
+			row = text__format(t, "%*s…", INDENT + width[0] + 1, "");
+		else
+			row = text__format(t, "%*s...", INDENT + width[0], "");
+		text__put(t, lines[i].count ? TEXT_PLAIN : TEXT_DIM,
+			  text__cut(t, row, t->opts.width));
 		text__newline(t);
 	}
 	free(parts);

@@ -24,8 +24,8 @@ struct text {
 /* Hands s, which came from malloc(), over to t; returns it. */
 char *text__keep(struct text *t, char *s);
 
-/* s escaped as text.h says. What is escaped already stays as it is. */
-char *text__escape(struct text *t, const char *s);
+/* s escaped as text.h says; NULL: a dash. What is escaped already stays as it is. */
+const char *text__escape(struct text *t, const char *s);
 /* Columns that an escaped text takes. */
 int text__columns(const struct text *t, const char *s);
 /* An escaped text, cut to max columns where it has more. */

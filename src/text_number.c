@@ -2,6 +2,7 @@
 /* Numbers with units, at three significant digits. */
 #include <limits.h>
 #include <string.h>
+#include <sys/param.h>
 #include "text_internal.h"
 #include "util.h"
 
@@ -110,17 +111,18 @@ const char *text__exact(struct text *t, uint64_t v)
 const char *text__percent(struct text *t, double share)
 {
 	double percent = share * 100;
-	unsigned int tenths;
+	unsigned long long tenths;
 
 	if (!(percent >= 0 && percent < 1e9))
 		return text__dash(t);
 	if (percent > 0 && percent < 0.1)
 		return "< 0.1 %";
 	if (percent > 99 && percent < 100)
-		tenths = (unsigned int)(percent * 10 + 1e-6); /* down: 100 % is all of it */
+		/* down, for 100 % is all of it */
+		tenths = MIN((unsigned long long)(percent * 10 + 1e-6), 999ULL);
 	else
-		tenths = (unsigned int)(percent * 10 + 0.5);
+		tenths = (unsigned long long)(percent * 10 + 0.5);
 	if ((tenths > 0 && tenths < 10) || (tenths > 990 && tenths < 1000))
-		return text__format(t, "%u.%u %%", tenths / 10, tenths % 10);
+		return text__format(t, "%llu.%llu %%", tenths / 10, tenths % 10);
 	return text__format(t, "%.0f %%", percent);
 }

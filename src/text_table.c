@@ -85,7 +85,7 @@ void text__cell_color(struct text *t, const char *s, enum text_color c)
 		table->cell = xreallocarray(table->cell, table->n_cells ? 2 * table->n_cells : 1,
 					    sizeof(*cell));
 	cell = &table->cell[table->n_cells++];
-	cell->s = s ? text__escape(t, s) : text__dash(t);
+	cell->s = text__escape(t, s);
 	cell->color = c;
 	cell->columns = text__columns(t, cell->s);
 	cell->number = number_columns(t, cell->s, cell->columns);

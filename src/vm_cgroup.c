@@ -131,7 +131,7 @@ static bool libvirt_element(struct vm_cgroup *ret, struct vm_span element, struc
 	}
 	if (vm_span__is(grandparent, "libvirt") &&
 	    (vm_span__is(parent, "qemu") || vm_span__is(parent, "ch"))) {
-		if (!element.len)
+		if (!element.len || !*element.s)
 			return false;
 		vm_span__copy(ret->machine, sizeof(ret->machine), element);
 		vm_span__copy(ret->hint, sizeof(ret->hint), element);
@@ -158,7 +158,7 @@ static bool proxmox_element(struct vm_cgroup *ret, struct vm_span element, struc
 /* The jailer's EXECUTABLE/ID, by default; a parent of another name cannot be told from others. */
 static bool jailer_element(struct vm_cgroup *ret, struct vm_span element, struct vm_span parent)
 {
-	if (!element.len || !vm_span__starts(parent, "firecracker") ||
+	if (!element.len || !*element.s || !vm_span__starts(parent, "firecracker") ||
 	    vm_span__ends(parent, ".service") || vm_span__ends(parent, ".slice") ||
 	    vm_span__ends(parent, ".scope"))
 		return false;
@@ -201,7 +201,8 @@ static bool parse_path(struct vm_cgroup *ret, struct vm_span path)
 		} else if (libvirt_element(ret, element, parent, grandparent)) {
 			ret->kind = VM_CGROUP_LIBVIRT;
 			end = here;
-		} else if (!rest.s && jailer_element(ret, element, parent)) {
+		} else if (ret->kind == VM_CGROUP_OTHER && !rest.s &&
+			   jailer_element(ret, element, parent)) {
 			ret->kind = VM_CGROUP_JAILER;
 			end = here;
 		}
@@ -213,6 +214,7 @@ static bool parse_path(struct vm_cgroup *ret, struct vm_span path)
 		ret->kind = VM_CGROUP_KUBEPODS;
 		*ret->hint = '\0';
 		*ret->machine = '\0';
+		ret->machine_prefix = 0;
 	}
 	if (ret->kind == VM_CGROUP_OTHER)
 		return false;

@@ -46,7 +46,7 @@ static bool all_known(const struct vm_vcpus *threads, const struct vm_vcpus *ids
 	for (i = 0; i < threads->n; i++) {
 		while (k < ids->n && ids->list[k].id < threads->list[i].id)
 			k++;
-		if (k == ids->n || ids->list[k].id != threads->list[i].id)
+		if (k == ids->n || ids->list[k++].id != threads->list[i].id)
 			return false;
 	}
 	return true;

@@ -136,6 +136,11 @@ static int find_vms(struct trace *t)
 	return any ? -1 : complain_no_vm(c, t->vms);
 }
 
+static void log_libbpf(const char *message)
+{
+	fputs(message, stderr);
+}
+
 static int open_session(struct trace *t)
 {
 	struct session_opts opts = {
@@ -158,6 +163,8 @@ static int open_session(struct trace *t)
 	/* VMs come while we look: room for twice what there is, unless somebody said how much */
 	if (!opts.max_vcpus && vcpus * 2 > SESSION_VCPUS_DEFAULT)
 		opts.max_vcpus = vcpus * 2 < SESSION_VCPUS_MAX ? vcpus * 2 : SESSION_VCPUS_MAX;
+	if (t->common->verbose > 1)
+		session__set_log(log_libbpf);
 	err = session__open(&t->session, t->features, t->domains, t->n_domains, &opts, &error);
 	free(ignored);
 	if (!err)

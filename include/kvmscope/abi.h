@@ -96,6 +96,9 @@ enum ks_vcpu_mode {
 	KS_MODE_GONE,	 /* its thread has ended */
 };
 
+/* A vCPU that is at that and nothing more, on its CPU: the short way of the hot events. */
+#define KS_STATE(mode) (mode)
+
 enum ks_vcpu_off {
 	KS_ON_CPU,
 	KS_OFF_RUNNABLE, /* preempted */
@@ -119,12 +122,17 @@ struct ks_vcpu {
 	__u64 key;  /* struct kvm_vcpu of the events (else the tid); 0: nobody's any more */
 	__u64 t;    /* CLOCK_MONOTONIC ns up to which ns[] is charged */
 	__u64 exit_t; /* when the exit under way began */
-	__u32 cell; /* of the exit under way, 0: none */
+	__u32 cell; /* of the exit under way (mode kernel or vmm), 0: none */
 	__s32 vcpu_id;
-	__u8 mode;    /* enum ks_vcpu_mode */
-	__u8 off;     /* enum ks_vcpu_off */
-	__u8 flags;   /* enum ks_vcpu_flags */
-	__u8 dirty;   /* the exit under way was more than time in the kernel: see part[] */
+	union {
+		struct {
+			__u8 mode;  /* enum ks_vcpu_mode */
+			__u8 off;   /* enum ks_vcpu_off */
+			__u8 flags; /* enum ks_vcpu_flags */
+			__u8 dirty; /* the exit was more than time in the kernel: see part[] */
+		};
+		__u32 state; /* all four at once: KS_STATE() */
+	};
 	__u32 user_cell;  /* of the exit to user space under way, 0: none */
 	__u64 user_t;	  /* when that began */
 	__u64 pad;	  /* to the end of the cache line */
@@ -138,7 +146,7 @@ struct ks_vcpu {
 	__u32 tgid;
 	__u32 tid;
 	__u32 isa;
-	__u32 idle;	  /* the exit under way is one by which a guest waits (HLT, MWAIT) */
+	__u32 idle;	  /* where dirty: the exit is one by which a guest waits (HLT) */
 
 	/* the exit under way, where dirty */
 	__u64 part[KS_STATES];
@@ -165,7 +173,11 @@ struct ks_cell {
 	__u32 owner;   /* slot of the vCPU */
 	__u16 metric;  /* enum ks_metric; 0: not in use */
 	__u16 pad;
-	__u64 count;   /* how often the thing happened, whether or not its end was seen */
+	/*
+	 * How often the thing happened. An exit adds to it only if its end was not seen: those
+	 * that ended are in the buckets, of this cell and of off_wall's, and one is under way.
+	 */
+	__u64 count;
 	__u64 sum;     /* of the values in bucket[] */
 	__u64 max;     /* since user space last took it */
 	__u32 off_wall; /* of an exit's cell: the cells for exits that left their CPU, */

@@ -24,52 +24,61 @@
 #define KS_HIST_LAST      (KS_HIST_BUCKETS - 1)
 
 /*
- * Position of the highest bit of v. Binary search by compares: BPF has no
- * instruction for it before kernel 7.x, and clang would call a libgcc routine for the
- * builtin. Most intervals of a vCPU lie below 2^16 ns, hence that branch first.
+ * Of a number of 4 to 8 bits (8 to 255): 8 times the octave above 8, and the 3 bits behind
+ * its leading one.
  */
-static inline __attribute__((always_inline)) __u32 ks_hist_fls(__u64 v)
-{
-	__u32 s = 0;
+static const __u8 ks_hist_octaves[256] = {
+	/* clang-format off */
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7,
+	8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15,
+	16, 16, 16, 16, 17, 17, 17, 17, 18, 18, 18, 18, 19, 19, 19, 19,
+	20, 20, 20, 20, 21, 21, 21, 21, 22, 22, 22, 22, 23, 23, 23, 23,
+	24, 24, 24, 24, 24, 24, 24, 24, 25, 25, 25, 25, 25, 25, 25, 25,
+	26, 26, 26, 26, 26, 26, 26, 26, 27, 27, 27, 27, 27, 27, 27, 27,
+	28, 28, 28, 28, 28, 28, 28, 28, 29, 29, 29, 29, 29, 29, 29, 29,
+	30, 30, 30, 30, 30, 30, 30, 30, 31, 31, 31, 31, 31, 31, 31, 31,
+	32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+	33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33, 33,
+	34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34,
+	35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35,
+	36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 36, 36,
+	37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37, 37,
+	38, 38, 38, 38, 38, 38, 38, 38, 38, 38, 38, 38, 38, 38, 38, 38,
+	39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39, 39,
+	/* clang-format on */
+};
 
-	if (v >> 16) {
-		if (v >> 32) {
-			v >>= 32;
-			s = 32;
-		}
-		if (v >> 16) {
-			v >>= 16;
-			s += 16;
-		}
-	}
-	if (v >> 8) {
-		v >>= 8;
-		s += 8;
-	}
-	if (v >> 4) {
-		v >>= 4;
-		s += 4;
-	}
-	if (v >> 2) {
-		v >>= 2;
-		s += 2;
-	}
-	return s + (v >> 1);
-}
-
-/* Bucket of a value; always below KS_HIST_BUCKETS. */
+/*
+ * Bucket of a value; always below KS_HIST_BUCKETS.
+ *
+ * Five octaves at a time are looked up in a table: BPF has no instruction for the highest bit, and
+ * finding it by compares and shifts takes three times as many. What most exits take, 256 ns to
+ * 8 us and then to 262 us, comes first.
+ */
 static inline __attribute__((always_inline)) __u32 ks_hist_bucket(__u64 v)
 {
-	__u32 s;
+	__u32 shift = 5;
 
-	if (v < (1ULL << KS_HIST_MIN_SHIFT))
-		return 0;
-	if (v >> KS_HIST_MAX_SHIFT)
-		return KS_HIST_LAST;
-	s = ks_hist_fls(v) - KS_HIST_SUB_SHIFT;
-	/* (v >> s) is 8..15: its leading bit adds the 8 that the octave's own index lacks */
-	return ((s - (KS_HIST_MIN_SHIFT - KS_HIST_SUB_SHIFT) - 1) << KS_HIST_SUB_SHIFT) +
-	       (__u32)(v >> s) + 1;
+	if (v - (1 << 8) >= (1 << 13) - (1 << 8)) {
+		if (v < (1 << KS_HIST_MIN_SHIFT))
+			return 0;
+		if (v >> KS_HIST_MAX_SHIFT)
+			return KS_HIST_LAST;
+		if (v < 1 << 8)
+			shift = 0;
+		else if (v < 1 << 18)
+			shift = 10;
+		else if (v < 1 << 23)
+			shift = 15;
+		else if (v < 1 << 28)
+			shift = 20;
+		else if (v < 1ULL << 33)
+			shift = 25;
+		else
+			shift = 30;
+	}
+	return ks_hist_octaves[(v >> shift) & 0xff] + shift * KS_HIST_SUB + 1 -
+	       (KS_HIST_MIN_SHIFT - KS_HIST_SUB_SHIFT) * KS_HIST_SUB;
 }
 
 /* Lowest value of bucket i; ks_hist_low(i + 1) is the first value above it. */

@@ -376,8 +376,10 @@ static void vm__print_totals(long long elapsed_ns)
 /* A thread stays joinable, and so may be kicked, until the handler knows better. */
 static void vm__join_threads(const sigset_t *stop_signals)
 {
-	for (unsigned int i = 0; i < opt.vcpus; i++)
-		sem_wait(&finished);
+	for (unsigned int i = 0; i < opt.vcpus; i++) {
+		while (sem_wait(&finished) < 0)
+			; /* the handler ran */
+	}
 	pthread_sigmask(SIG_BLOCK, stop_signals, NULL);
 	threads_live = 0;
 	pthread_sigmask(SIG_UNBLOCK, stop_signals, NULL);

@@ -88,9 +88,10 @@ static inline void host__link(char *path, const char *target)
 static inline void host__stat(const struct host *host, int pid, const char *comm, bool kernel,
 			      unsigned long long start)
 {
-	char *text = xasprintf("%d (%s) S 1 %d %d 0 -1 %u 100 0 0 0 5 5 0 0 20 0 4 0 %llu 364011520 "
-			       "8329 18446744073709551615 1 1 0 0 0 0 268444224 4100 16963 0 0 0 17\n",
-			       pid, comm, pid, pid, kernel ? 0x00208040 : 0x00400100, start);
+	char *text =
+		xasprintf("%d (%s) S 1 %d %d 0 -1 %u 100 0 0 0 5 5 0 0 20 0 4 0 %llu 364011520 "
+			  "8329 18446744073709551615 1 1 0 0 0 0 268444224 4100 16963 0 0 0 17\n",
+			  pid, comm, pid, pid, kernel ? 0x00208040 : 0x00400100, start);
 
 	host__write(host__path(host, "proc/%d/stat", pid), text, strlen(text), false);
 	free(text);
@@ -113,15 +114,29 @@ static inline void host__process(struct host *host, int pid, unsigned long long 
 	free(status);
 }
 
-static inline void host__arg(const struct host *host, const char *arg)
+/* text with "@/" at its first place replaced by the tree's root, and "@UID" by our uid. */
+static inline char *host__expand(const struct host *host, const char *text)
 {
-	host__write(host__path(host, "proc/%d/cmdline", host->pid), arg, strlen(arg) + 1, true);
+	const char *root = strstr(text, "@/"), *uid = strstr(text, "@UID");
+
+	if (uid)
+		return xasprintf("%.*s%u%s", (int)(uid - text), text, getuid(), uid + 4);
+	if (root)
+		return xasprintf("%.*s%s%s", (int)(root - text), text, host->root, root + 1);
+	return xstrdup(text);
 }
 
-/* "@" at the start of a path stands for the tree's root. */
+static inline void host__arg(const struct host *host, const char *arg)
+{
+	char *full = host__expand(host, arg);
+
+	host__write(host__path(host, "proc/%d/cmdline", host->pid), full, strlen(full) + 1, true);
+	free(full);
+}
+
 static inline void host__fd(const struct host *host, int fd, const char *target)
 {
-	char *full = *target == '@' ? xasprintf("%s%s", host->root, target + 1) : xstrdup(target);
+	char *full = host__expand(host, target);
 
 	host__link(host__path(host, "proc/%d/fd/%d", host->pid, fd), full);
 	free(full);
@@ -137,9 +152,10 @@ static inline int host__unlink(const char *path, const struct stat *st, int type
 	return remove(path);
 }
 
+/* what: a path in the tree, NULL for all of it. */
 static inline void host__remove(const struct host *host, const char *what)
 {
-	char *path = xasprintf("%s/%s", host->root, what);
+	char *path = what ? xasprintf("%s/%s", host->root, what) : xstrdup(host->root);
 
 	if (nftw(path, host__unlink, 16, FTW_DEPTH | FTW_PHYS))
 		host__fail("remove", path);
@@ -151,7 +167,7 @@ static inline void host__replace_process(struct host *host, int pid, unsigned lo
 					 const char *comm)
 {
 	char *old = xasprintf("%s/proc/%d", host->root, pid);
-	char *aside = xasprintf("%s/old-%d", host->root, pid);
+	char *aside = xasprintf("%s/before-%d-%llu", host->root, pid, start);
 
 	if (rename(old, aside))
 		host__fail("rename", old);
@@ -180,7 +196,7 @@ static inline void host__init(struct host *host)
 
 static inline void host__clear(const struct host *host)
 {
-	host__remove(host, ".");
+	host__remove(host, NULL);
 }
 
 /* --- the description */
@@ -263,7 +279,10 @@ static inline char *host__build(struct host *host, const char *description)
 		} else if (!strcmp(word, "kthread")) {
 			host__stat(host, atoi(rest), "kthreadd", true, 1);
 		} else if (!strcmp(word, "file")) {
-			body = host__path(host, "%s", rest);
+			char *path = host__expand(host, rest);
+
+			body = host__path(host, "%s", path);
+			free(path);
 		} else if (!strcmp(word, "sparse")) {
 			char *mib = strchr(rest, ' ');
 			char *path;
@@ -330,8 +349,7 @@ static inline char *host__render(const struct host *host, const struct vms *vms)
 		for (k = 0; k < vm->n_nics; k++)
 			fprintf(out, "  nic %s\n", vm->nics[k].name);
 		for (k = 0; k < vm->n_disks; k++) {
-			fprintf(out, "  disk %s",
-				*vm->disks[k].target ? vm->disks[k].target : "-");
+			fprintf(out, "  disk %s", *vm->disks[k].target ? vm->disks[k].target : "-");
 			putc(' ', out);
 			host__print_safe(out, host, vm->disks[k].source);
 			putc('\n', out);

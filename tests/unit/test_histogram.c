@@ -113,9 +113,9 @@ static double bimodal(void)
 
 static double pareto(void)
 {
-	double share = 1 - random_share();
+	double share = 1 - random_share(), v = 500 / (share * share);
 
-	return 500 / (share * share);
+	return v < HIGHEST ? v : HIGHEST;
 }
 
 static double constant(void)

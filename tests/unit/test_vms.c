@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * VMs that come, change and go, the filter, and what does not look as it should. What VMs are
+ * called is test_vm_hosts.c's matter.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "host_tree.h"
+
+struct fixture {
+	struct host host;
+	struct vms *vms;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	host__init(&f->host);
+	f->vms = vms__open(&f->host.roots);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	vms__close(f->vms);
+	host__clear(&f->host);
+	free(f);
+	return 0;
+}
+
+/* A VM with that name; QEMU's, with one vCPU. */
+static void start_vm(struct host *host, int pid, unsigned long long start, const char *name)
+{
+	host__process(host, pid, start, "qemu-system-x86");
+	host__arg(host, "/usr/bin/qemu-system-x86_64");
+	if (name) {
+		host__arg(host, "-name");
+		host__arg(host, name);
+	}
+	host__fd(host, 9, "anon_inode:kvm-vm");
+	host__fd(host, 10, "anon_inode:kvm-vcpu:0");
+}
+
+static void write_status(const struct host *host, const char *file, int pid, const char *name)
+{
+	char *xml = xasprintf("<domstatus pid='%d'><domain><name>%s</name><devices>"
+			      "<interface><target dev='%s-nic'/></interface></devices></domain>"
+			      "</domstatus>",
+			      pid, name, name);
+	char *path = host__path(host, "run/libvirt/qemu/%s", file);
+	char *temporary = xasprintf("%s.new", path);
+
+	/* as libvirt does: a new file, renamed */
+	host__write(xstrdup(temporary), xml, strlen(xml), false);
+	assert_int_equal(rename(temporary, path), 0);
+	free(temporary);
+	free(path);
+	free(xml);
+}
+
+static void rescan(struct fixture *f, int times)
+{
+	while (times--)
+		assert_true(vms__rescan(f->vms) >= 0);
+}
+
+static void test_come_and_go(void **state)
+{
+	struct fixture *f = *state;
+	struct vm **all, *web, *db;
+
+	assert_int_equal(vms__rescan(f->vms), 0);
+	start_vm(&f->host, 200, 5000, "web");
+	start_vm(&f->host, 100, 6000, "db");
+	assert_int_equal(vms__rescan(f->vms), 2);
+	assert_int_equal(vms__all(f->vms, &all), 2);
+	db = all[0];
+	web = all[1];
+	assert_string_equal(db->name, "db");
+	assert_string_equal(web->name, "web");
+	assert_ptr_equal(vms__find(f->vms, 200, 5000), web);
+	assert_ptr_equal(vms__find(f->vms, 200, 0), web);
+	assert_null(vms__find(f->vms, 200, 5001));
+	assert_null(vms__find(f->vms, 201, 0));
+
+	/* gone is not forgotten */
+	host__remove(&f->host, "proc/100");
+	assert_int_equal(vms__rescan(f->vms), 1);
+	assert_int_equal(vms__all(f->vms, &all), 2);
+	assert_false(db->alive);
+	assert_true(web->alive);
+	assert_string_equal(db->name, "db");
+	vms__forget(f->vms, db);
+	assert_int_equal(vms__all(f->vms, &all), 1);
+	assert_ptr_equal(all[0], web);
+	assert_int_equal(vms__rescan(f->vms), 1);
+}
+
+static void test_pid_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *old, *new;
+
+	start_vm(&f->host, 100, 5000, "old");
+	rescan(f, 1);
+	old = vms__find(f->vms, 100, 0);
+	host__replace_process(&f->host, 100, 7000, "qemu-system-x86");
+	start_vm(&f->host, 100, 7000, "new");
+	assert_int_equal(vms__rescan(f->vms), 1);
+	new = vms__find(f->vms, 100, 0);
+	assert_ptr_not_equal(old, new);
+	assert_false(old->alive);
+	assert_string_equal(old->name, "old");
+	assert_true(new->alive);
+	assert_string_equal(new->name, "new");
+	assert_ptr_equal(vms__find(f->vms, 100, 5000), old);
+
+	/* to a process that is no VM */
+	host__replace_process(&f->host, 100, 9000, "bash");
+	assert_int_equal(vms__rescan(f->vms), 0);
+	assert_false(new->alive);
+}
+
+static void test_vm_ends_but_process_stays(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm;
+
+	start_vm(&f->host, 100, 5000, "kept");
+	rescan(f, 1);
+	vm = vms__find(f->vms, 100, 5000);
+	host__remove(&f->host, "proc/100/fd/9");
+	rescan(f, 40);
+	assert_false(vm->alive);
+	/* and starts another: it is the same process */
+	host__process(&f->host, 100, 5000, "qemu-system-x86");
+	host__fd(&f->host, 9, "anon_inode:kvm-vm");
+	rescan(f, 40);
+	assert_true(vm->alive);
+}
+
+static void test_old_process_becomes_vm(void **state)
+{
+	struct fixture *f = *state;
+	int scans = 0;
+
+	host__process(&f->host, 100, 5000, "firecracker");
+	host__arg(&f->host, "firecracker");
+	rescan(f, 30);
+	host__fd(&f->host, 9, "anon_inode:kvm-vm");
+	while (!vms__rescan(f->vms))
+		assert_true(++scans <= 16);
+
+	/* where KVM's directory is there, the next scan knows */
+	host__process(&f->host, 300, 5000, "firecracker");
+	host__write(host__path(&f->host, "sys/kernel/debug/kvm/exits"), "0\n", 2, false);
+	rescan(f, 30);
+	host__fd(&f->host, 9, "anon_inode:kvm-vm");
+	host__write(host__path(&f->host, "sys/kernel/debug/kvm/300-9/exits"), "0\n", 2, false);
+	assert_int_equal(vms__rescan(f->vms), 2);
+}
+
+static void test_hotplug(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm;
+
+	start_vm(&f->host, 100, 5000, "grows");
+	rescan(f, 10);
+	vm = vms__find(f->vms, 100, 5000);
+	assert_int_equal(vm->n_vcpus, 1);
+	host__fd(&f->host, 11, "anon_inode:kvm-vcpu:1");
+	host__thread(&f->host, 101, "CPU 0/KVM");
+	host__thread(&f->host, 102, "CPU 1/KVM");
+	rescan(f, 32);
+	assert_int_equal(vm->n_vcpus, 2);
+	assert_int_equal(vm->vcpus[1].tid, 102);
+}
+
+static void test_libvirt_status_comes_and_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm;
+
+	start_vm(&f->host, 100, 5000, "guest=web");
+	rescan(f, 50);
+	vm = vms__find(f->vms, 100, 5000);
+	assert_string_equal(vm->name_source, "cmdline");
+	write_status(&f->host, "web.xml", 100, "web");
+	rescan(f, 1);
+	assert_string_equal(vm->name_source, "libvirt");
+	assert_string_equal(vm->platform, "libvirt");
+	assert_string_equal(vm->nics[0].name, "web-nic");
+	write_status(&f->host, "web.xml", 100, "renamed");
+	rescan(f, 1);
+	assert_string_equal(vm->name, "renamed");
+	assert_string_equal(vm->nics[0].name, "renamed-nic");
+	host__remove(&f->host, "run/libvirt/qemu/web.xml");
+	rescan(f, 1);
+	assert_string_equal(vm->name, "web");
+	assert_string_equal(vm->name_source, "cmdline");
+	assert_int_equal(vm->n_nics, 0);
+}
+
+static void test_stale_libvirt_status(void **state)
+{
+	static const struct timespec long_ago[2] = {{1000, 0}, {1000, 0}};
+	struct fixture *f = *state;
+	char *path;
+	struct vm *vm;
+
+	/* a file older than the process describes another one, unless the names agree */
+	start_vm(&f->host, 100, 5000, "new");
+	start_vm(&f->host, 200, 5000, "same");
+	write_status(&f->host, "old.xml", 100, "old");
+	write_status(&f->host, "same.xml", 200, "same");
+	path = host__path(&f->host, "run/libvirt/qemu/old.xml");
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+	free(path);
+	path = host__path(&f->host, "run/libvirt/qemu/same.xml");
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+	free(path);
+	rescan(f, 2);
+	vm = vms__find(f->vms, 100, 5000);
+	assert_string_equal(vm->name, "new");
+	assert_string_equal(vm->name_source, "cmdline");
+	assert_string_equal(vms__find(f->vms, 200, 5000)->name_source, "libvirt");
+
+	/* of two that claim it, the younger */
+	write_status(&f->host, "young.xml", 100, "young");
+	rescan(f, 1);
+	assert_string_equal(vm->name, "young");
+}
+
+static void test_resolve(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm, *hidden, **all;
+
+	start_vm(&f->host, 100, 5000, "met");
+	assert_null(vms__resolve(f->vms, 100, 4999));
+	assert_null(vms__resolve(f->vms, 101, 0));
+	vm = vms__resolve(f->vms, 100, 5000);
+	assert_non_null(vm);
+	assert_string_equal(vm->name, "met");
+	assert_true(vm->alive && vm->wanted);
+	assert_ptr_equal(vms__resolve(f->vms, 100, 0), vm);
+	assert_int_equal(vms__rescan(f->vms), 1);
+	assert_ptr_equal(vms__find(f->vms, 100, 5000), vm);
+
+	/* one whose descriptors show nothing stays for as long as its process does */
+	host__process(&f->host, 200, 6000, "vmm");
+	rescan(f, 1);
+	hidden = vms__resolve(f->vms, 200, 6000);
+	assert_non_null(hidden);
+	assert_string_equal(hidden->name, "pid:200");
+	rescan(f, 40);
+	assert_true(hidden->alive);
+	host__remove(&f->host, "proc/200");
+	rescan(f, 1);
+	assert_false(hidden->alive);
+
+	/* met after the last scan, and gone before the next */
+	start_vm(&f->host, 300, 5000, "brief");
+	vm = vms__resolve(f->vms, 300, 5000);
+	assert_non_null(vm);
+	host__remove(&f->host, "proc/300");
+	rescan(f, 1);
+	assert_false(vm->alive);
+	assert_null(vms__resolve(f->vms, 300, 0));
+	assert_int_equal(vms__all(f->vms, &all), 3);
+}
+
+static void test_ghost(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *ghost = vms__add_ghost(f->vms, 77, 1234);
+
+	assert_string_equal(ghost->name, "pid:77");
+	assert_string_equal(ghost->name_source, "pid");
+	assert_string_equal(ghost->platform, "other");
+	assert_false(ghost->alive);
+	assert_true(ghost->wanted);
+	assert_ptr_equal(vms__add_ghost(f->vms, 77, 1234), ghost);
+	assert_ptr_equal(vms__find(f->vms, 77, 1234), ghost);
+	rescan(f, 2);
+	assert_false(ghost->alive);
+	vms__forget(f->vms, ghost);
+	assert_null(vms__find(f->vms, 77, 0));
+}
+
+static bool wanted(struct fixture *f, const char *pattern, int pid)
+{
+	struct vms *vms = vms__open(&f->host.roots);
+	bool result;
+
+	assert_int_equal(vms__want(vms, pattern), 0);
+	assert_true(vms__rescan(vms) > 0);
+	result = vms__find(vms, pid, 0)->wanted;
+	vms__close(vms);
+	return result;
+}
+
+static void test_want(void **state)
+{
+	struct fixture *f = *state;
+	char long_pattern[VM_NAME_MAX + 1];
+
+	start_vm(&f->host, 100, 5000, "web1");
+	start_vm(&f->host, 200, 5000, "web[1]*");
+	host__arg(&f->host, "-uuid");
+	host__arg(&f->host, "6a1c1b62-4c5e-4b4e-9e0a-3b7d2c1f0a55");
+	start_vm(&f->host, 300, 5000, "100");
+
+	assert_true(wanted(f, "web1", 100));
+	assert_false(wanted(f, "web", 100));
+	assert_false(wanted(f, "web1", 200));
+	assert_true(wanted(f, "web?", 100));
+	assert_true(wanted(f, "w*", 200));
+	assert_true(wanted(f, "web[1]", 100));
+	/* letter by letter, though as a glob it means another one */
+	assert_true(wanted(f, "web[1]*", 200));
+	assert_true(wanted(f, "web[1]*", 100));
+	assert_true(wanted(f, "6A1C1B62-4C5E-4B4E-9E0A-3B7D2C1F0A55", 200));
+	assert_false(wanted(f, "6a1c1b62-4c5e-4b4e-9e0a-3b7d2c1f0a55", 100));
+	/* a pid and a name that is a number */
+	assert_true(wanted(f, "100", 100));
+	assert_true(wanted(f, "100", 300));
+	assert_false(wanted(f, "100", 200));
+	assert_false(wanted(f, "[", 100));
+
+	assert_int_equal(vms__want(f->vms, ""), -EINVAL);
+	assert_int_equal(vms__want(f->vms, NULL), -EINVAL);
+	memset(long_pattern, 'a', sizeof(long_pattern) - 1);
+	long_pattern[VM_NAME_MAX] = '\0';
+	assert_int_equal(vms__want(f->vms, long_pattern), -EINVAL);
+
+	/* more than one, and said after the scan */
+	rescan(f, 1);
+	assert_int_equal(vms__want(f->vms, "web1"), 0);
+	assert_int_equal(vms__want(f->vms, "300"), 0);
+	assert_true(vms__find(f->vms, 100, 0)->wanted);
+	assert_false(vms__find(f->vms, 200, 0)->wanted);
+	assert_true(vms__find(f->vms, 300, 0)->wanted);
+}
+
+static void test_ambiguous(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *a, *b, *c;
+
+	start_vm(&f->host, 100, 5000, "twin");
+	start_vm(&f->host, 200, 5000, "twin");
+	start_vm(&f->host, 300, 5000, "(host)");
+	rescan(f, 1);
+	a = vms__find(f->vms, 100, 0);
+	b = vms__find(f->vms, 200, 0);
+	c = vms__find(f->vms, 300, 0);
+	assert_true(a->ambiguous && b->ambiguous && c->ambiguous);
+	host__remove(&f->host, "proc/200");
+	rescan(f, 1);
+	assert_false(a->ambiguous);
+}
+
+static void test_hostile_processes(void **state)
+{
+	struct fixture *f = *state;
+	char *big = xcalloc(1, 512 * 1024), *fifo;
+	struct vm *vm;
+
+	/* a command line with neither end nor NUL, beyond what is read */
+	start_vm(&f->host, 100, 5000, NULL);
+	memset(big, 'a', 512 * 1024);
+	memcpy(big, "kvm\0-name\0", 10);
+	host__write(host__path(&f->host, "proc/100/cmdline"), big, 512 * 1024, false);
+	/* a name with everything in it that a terminal minds */
+	start_vm(&f->host, 200, 5000, "\x1b]52;c;AAAA\x07\n\xc2\x9b\xff\xe2\x80\xae");
+	/* texts that are not what they should be */
+	start_vm(&f->host, 300, 5000, "no stat");
+	host__write(host__path(&f->host, "proc/300/stat"), "300 (x", 6, false);
+	start_vm(&f->host, 400, 5000, "odd cgroup");
+	host__write(host__path(&f->host, "proc/400/cgroup"), big, 64 * 1024, false);
+	/* names of files that are no numbers, and one that is too large */
+	free(host__path(&f->host, "proc/self-made/x"));
+	free(host__path(&f->host, "proc/99999999999999/x"));
+	/* a status file that is a FIFO, one that is a link, one that is a directory */
+	fifo = host__path(&f->host, "run/libvirt/qemu/fifo.xml");
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	free(fifo);
+	host__link(host__path(&f->host, "run/libvirt/qemu/link.xml"), "/dev/zero");
+	free(host__path(&f->host, "run/libvirt/qemu/dir.xml/x"));
+
+	assert_int_equal(vms__rescan(f->vms), 3);
+	vm = vms__find(f->vms, 100, 0);
+	assert_int_equal(strlen(vm->name), VM_NAME_MAX - 1);
+	vm = vms__find(f->vms, 200, 0);
+	assert_string_equal(vm->name, "\x1b]52;c;AAAA\x07\n\xc2\x9b\xff\xe2\x80\xae");
+	assert_null(vms__find(f->vms, 300, 0));
+	vm = vms__find(f->vms, 400, 0);
+	assert_string_equal(vm->name, "odd cgroup");
+	free(big);
+}
+
+static void test_no_proc(void **state)
+{
+	static const struct vms_roots nowhere = {"/nonexistent", "/nonexistent", "/nonexistent"};
+	struct vms *vms = vms__open(&nowhere);
+
+	assert_int_equal(vms__rescan(vms), -ENOENT);
+	assert_null(vms__resolve(vms, 1, 0));
+	assert_non_null(vms__add_ghost(vms, 1, 1));
+	vms__close(vms);
+	vms__close(NULL);
+}
+
+static void test_unreadable(void **state)
+{
+	struct fixture *f = *state;
+	char *path;
+
+	if (!getuid()) /* who may read everything */
+		skip();
+	start_vm(&f->host, 100, 5000, "closed");
+	path = xasprintf("%s/proc/100/fd", f->host.root);
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(vms__rescan(f->vms), 0);
+	assert_int_equal(vms__unreadable(f->vms), 1);
+	/* whoever met a vCPU of it knows better */
+	assert_string_equal(vms__resolve(f->vms, 100, 0)->name, "closed");
+	assert_int_equal(vms__rescan(f->vms), 1);
+	assert_int_equal(chmod(path, 0755), 0);
+	free(path);
+}
+
+static void test_dispatch_without_events(void **state)
+{
+	struct fixture *f = *state;
+
+	if (vms__fd(f->vms) < 0)
+		assert_int_equal(vms__dispatch(f->vms), vms__fd(f->vms));
+	else
+		assert_true(vms__dispatch(f->vms) >= 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_come_and_go),
+		TEST(test_pid_comes_back),
+		TEST(test_vm_ends_but_process_stays),
+		TEST(test_old_process_becomes_vm),
+		TEST(test_hotplug),
+		TEST(test_libvirt_status_comes_and_changes),
+		TEST(test_stale_libvirt_status),
+		TEST(test_resolve),
+		TEST(test_ghost),
+		TEST(test_want),
+		TEST(test_ambiguous),
+		TEST(test_hostile_processes),
+		TEST(test_unreadable),
+		TEST(test_dispatch_without_events),
+		cmocka_unit_test(test_no_proc),
+	};
+
+	return cmocka_run_group_tests_name("vms", tests, NULL, NULL);
+}

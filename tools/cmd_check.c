@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kvmscope check: what this host can trace and what not, why, and what to do about it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "command.h"
+#include "session.h"
+#include "util.h"
+
+#define ALL_MODES (TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE)
+
+/* remedy NULL where nothing needs to be done. Copies. */
+static void add(struct report *r, const char *name, bool ok, const char *detail, const char *remedy)
+{
+	struct row *row = row__add(&r->top, "checks");
+
+	row__text(row, "name", name);
+	row__bool(row, "ok", ok);
+	row__text(row, "detail", detail);
+	row__text(row, "remedy", ok ? NULL : remedy);
+}
+
+static void check_privilege(struct report *r, const struct features *f)
+{
+	bool ok = f->cap_bpf && f->cap_perfmon;
+	char detail[128];
+
+	snprintf(detail, sizeof(detail), "CAP_BPF %s, CAP_PERFMON %s, CAP_SYS_ADMIN %s",
+		 f->cap_bpf ? "yes" : "no", f->cap_perfmon ? "yes" : "no",
+		 f->cap_admin ? "yes" : "no");
+	add(r, "privilege", ok, detail, "run as root, or with CAP_BPF and CAP_PERFMON");
+	if (ok)
+		add(r, "module BTF access", f->cap_admin,
+		    f->cap_admin ? "CAP_SYS_ADMIN yes" : "the types of kvm.ko need CAP_SYS_ADMIN",
+		    "run as root, or add CAP_SYS_ADMIN; else classic tracepoints are used");
+	add(r, "names", f->cap_ptrace,
+	    f->cap_ptrace ? "other users' processes can be looked at"
+			  : "VMs of other users can't be found: CAP_SYS_PTRACE is missing",
+	    "run as root, or add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH");
+}
+
+static void check_kernel(struct report *r, const struct features *f)
+{
+	char detail[256];
+	bool ok;
+
+	add(r, "kernel", true, f->release, NULL);
+	add(r, "kvm", f->kvm, f->kvm ? "/dev/kvm is there" : "/dev/kvm is missing",
+	    "modprobe kvm; see that virtualisation is on in the firmware");
+	snprintf(detail, sizeof(detail), "%s%s", *f->backend_names ? f->backend_names : "none",
+		 f->backends && !(f->backends & ~BACKEND_OTHER)
+			 ? ": it reports no kvm_exit, so that only exits to user space are seen"
+			 : "");
+	ok = f->backends & ~BACKEND_OTHER;
+	add(r, "back end", ok, detail,
+	    f->backends ? "none on this host: exits inside the kernel need kvm_intel or kvm_amd"
+			: "modprobe kvm_intel or kvm_amd");
+	add(r, "BTF", f->vmlinux_btf,
+	    f->vmlinux_btf ? "/sys/kernel/btf/vmlinux" : "/sys/kernel/btf/vmlinux is missing",
+	    "use a kernel with CONFIG_DEBUG_INFO_BTF");
+	add(r, "BTF of KVM", f->kvm_btf,
+	    f->kvm_btf ? "the types of KVM's events are known"
+		       : "no BTF for KVM: the forms of its events are tried in turn",
+	    "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES (v5.11), as root");
+	add(r, "cheap reads", f->rdonly_cast,
+	    f->rdonly_cast ? "bpf_rdonly_cast" : "no bpf_rdonly_cast: an exit costs some 80 "
+						 "instructions more",
+	    "a kernel of v6.2 or later has it");
+	ok = strcmp(f->lockdown, "confidentiality") != 0;
+	add(r, "lockdown", ok, *f->lockdown ? f->lockdown : "not built in",
+	    "boot with lockdown=integrity: confidentiality forbids BPF to read the kernel");
+	add(r, "tracefs", *f->tracefs, *f->tracefs ? f->tracefs : "not mounted",
+	    "mount -t tracefs none /sys/kernel/tracing (needed for classic tracepoints)");
+	add(r, "debugfs", f->debugfs_kvm,
+	    f->debugfs_kvm ? "/sys/kernel/debug/kvm" : "/sys/kernel/debug/kvm can't be read",
+	    "mount -t debugfs none /sys/kernel/debug (it tells vCPU ids before their first exit)");
+}
+
+static void check_events(struct report *r, const struct features *f, const struct domain *d)
+{
+	struct choice *choices;
+	size_t n = session__choose(f, &d, 1, ALL_MODES, RUNG_BTF, &choices);
+	char name[96], detail[256];
+	static const char *const kinds[] = {"BTF tracepoint", "raw tracepoint",
+					    "classic tracepoint"};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct choice *c = &choices[i];
+
+		snprintf(name, sizeof(name), "%s:%s", c->event->system, c->event->name);
+		if (c->rung)
+			snprintf(detail, sizeof(detail), "%s%s%s", kinds[c->rung->kind],
+				 *c->why ? "; no " : "", c->why);
+		else
+			snprintf(detail, sizeof(detail), "%s", *c->why ? c->why : "no program");
+		add(r, name, c->rung || c->event->optional, detail,
+		    "see the lines above for what is missing");
+	}
+	free(choices);
+}
+
+/* Nothing convinces like doing it. */
+static int check_load(struct report *r, struct features *f, const struct domain *d)
+{
+	struct session_opts opts = {.modes = TRACE_TIMES, .max_vcpus = 16};
+	uint64_t start = clock_ns(CLOCK_MONOTONIC);
+	struct session *s;
+	char *error, detail[128];
+	int err;
+
+	err = session__open(&s, f, &d, 1, &opts, &error);
+	if (err) {
+		add(r, "load and attach", false, error, "see above; -vv shows libbpf's messages");
+		free(error);
+		return err;
+	}
+	snprintf(detail, sizeof(detail), "done in %llu ms",
+		 (unsigned long long)(session__attached_at(s) - start) / 1000000);
+	add(r, "load and attach", true, detail, NULL);
+	session__close(s);
+	return 0;
+}
+
+static void text_checks(struct text *t, const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct row *row = rows->row[i];
+		bool ok = row__field(row, "ok")->truth;
+		const char *remedy = row__get_text(row, "remedy");
+
+		text__colored(t, ok ? TEXT_PLAIN : TEXT_YELLOW, "%-3s %-24s %s", ok ? "ok" : "no",
+			      row__get_text(row, "name"), row__get_text(row, "detail"));
+		if (remedy)
+			text__line(t, "    -> %s", remedy);
+	}
+}
+
+static int run(const struct common *c, const void *opts)
+{
+	const struct domain *exits = domain__find("exits");
+	struct features *f = features__new();
+	struct report *r = report__new("check");
+	int status = STATUS_OK, written, err;
+	FILE *out = output__open(c);
+
+	(void)opts;
+	if (!out) {
+		status = STATUS_FAILURE;
+		goto out;
+	}
+	clock_gettime(CLOCK_REALTIME, &r->start);
+	row__list(&r->top, "checks");
+	check_privilege(r, f);
+	check_kernel(r, f);
+	check_events(r, f, exits);
+	if (!f->cap_bpf || !f->cap_perfmon) {
+		add(r, "load and attach", false, "not tried: privilege is missing", "run as root");
+		status = STATUS_PRIVILEGE;
+	} else if (!f->kvm || !f->backends) {
+		add(r, "load and attach", false, "not tried: there is no KVM", "see above");
+		status = STATUS_KERNEL;
+	} else {
+		err = check_load(r, f, exits);
+		if (err)
+			status = err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE : STATUS_KERNEL;
+	}
+	if (c->json) {
+		err = sink_json__write(out, r, &c->sink);
+	} else {
+		struct text *t = text__begin(out, &c->sink);
+
+		text_checks(t, row__get_rows(&r->top, "checks"));
+		err = text__end(t);
+	}
+	written = output__status(c, err);
+	if (written >= 0)
+		status = written;
+out:
+	if (out && out != stdout)
+		fclose(out);
+	report__free(r);
+	features__free(f);
+	return status;
+}
+
+COMMAND(cmd_check) = {
+	.name = "check",
+	.summary = "What this host can trace and what not, each with why and what to do",
+	.examples = "  kvmscope check\n"
+		    "  kvmscope check -j        for a bug report\n",
+	.run = run,
+};
