@@ -107,9 +107,10 @@ $(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) | 
 	$(call say,FUZZ)
 	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDLIBS) -o $@
 
-$(B)/tests/%: tests/guest/%.c tests/guest/guest_code.S tests/guest/guest_abi.h | $(B)/tests
+GUEST_SRCS := $(sort $(wildcard tests/guest/*.c tests/guest/*.S))
+$(B)/tests/kvmguest: $(GUEST_SRCS) $(wildcard tests/guest/*.h) | $(B)/tests
 	$(call say,GUEST)
-	$(Q)$(CC) -D_GNU_SOURCE -O2 -g -std=gnu17 -Wall -Wextra -Itests/guest -static -pthread $< tests/guest/guest_code.S -o $@
+	$(Q)$(CC) -O2 -g -Wall -Wextra -static -pthread $(GUEST_SRCS) -o $@
 
 GUEST := $(B)/tests/kvmguest
 

@@ -103,6 +103,16 @@ static __always_inline __u64 vcpu_poll_ns(const void *vcpu)
 	       BPF_CORE_READ(v, stat.generic.halt_poll_fail_ns);
 }
 
+/* KVM's own count of a vCPU's exits; 0 where it can't be read. */
+static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
+{
+	const struct kvm_vcpu *v = vcpu;
+
+	if (!bpf_core_field_exists(v->stat.exits))
+		return 0;
+	return BPF_CORE_READ(v, stat.exits);
+}
+
 /* The state that prev leaves its CPU in, of sched_switch's arguments; 0: it could go on. */
 static __always_inline __u64 switch_prev_state(const __u64 *ctx, const struct task_struct *prev)
 {

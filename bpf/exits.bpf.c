@@ -83,6 +83,7 @@ static __noinline int exit_odd(struct ks_vcpu *v, __u64 now)
 	if (v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM)
 		exit_count(v);
 	v->user_cell = 0;
+	v->detail_cell = 0;
 	v->wake_t = 0;
 	return 0;
 }
@@ -99,6 +100,7 @@ static __always_inline void on_exit(struct ks_vcpu *v, __u32 code, __u32 isa, __
 		n = v->exit_cell[row];
 	if (!n)
 		n = exit_cell_new(v, row, code, isa);
+	v->exits++;
 	if (cfg_counts) {
 		v->cell = n;
 		exit_count(v);
@@ -140,8 +142,12 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 		}
 	}
 	v->wake_t = 0;
+	c = cell_get(v->detail_cell);
+	v->detail_cell = 0;
 	if (!cell)
 		return;
+	if (c)
+		record(c, wall);
 	off = v->part[KS_STEAL] + v->part[KS_HALTED] + v->part[KS_BLOCKED];
 	rest = wall;
 	for (i = 0; i < KS_STATES; i++) {
@@ -418,5 +424,40 @@ SEC("raw_tp/kvm_fpu")
 int exits__kvm_fpu_raw(__u64 *ctx)
 {
 	on_run((__u32)ctx[0]);
+	return 0;
+}
+
+/*
+ * The exit under way was one of a nested guest (L2). KVM says so once it handles it
+ * (svm_handle_exit, nested_vmx_reflect_vmexit): the exit goes over to a row of its own.
+ */
+SEC("raw_tp/kvm_nested_vmexit")
+int exits__kvm_nested_vmexit_raw(__u64 *ctx)
+{
+	struct ks_vcpu *v = vcpu_current();
+	struct ks_cell *cell;
+	__u32 row, n;
+
+	if (!v || v->flags & KS_VCPU_IGNORED || (!cfg_counts && v->mode != KS_MODE_KERNEL))
+		return 0;
+	cell = cell_get(v->cell);
+	if (!cell || cell->key & KS_KEY_NESTED)
+		return 0;
+	row = exit_row(v, KS_KEY_CODE(cell->key));
+	barrier_var(row);
+	if (row >= KS_EXIT_ROWS)
+		return 0;
+	n = v->nested_cell[row];
+	if (!n) {
+		n = cell_new(cell->owner, KS_M_EXIT, cell->key | KS_KEY_NESTED);
+		v->nested_cell[row] = n;
+	}
+	if (!n)
+		return 0;
+	v->cell = n;
+	if (cfg_counts) {
+		cell->count--;
+		exit_count(v);
+	}
 	return 0;
 }

@@ -157,6 +157,20 @@ int vcpu__kvm_vcpu_wakeup_raw(__u64 *ctx)
 	return 0;
 }
 
+/* Notes both counts of exits, ours and KVM's. */
+static __always_inline void audit(struct ks_vcpu *v)
+{
+	__u64 kernel;
+
+	if (!(v->key >> 63))
+		return;
+	kernel = vcpu_stat_exits((const void *)v->key);
+	if (!kernel)
+		return;
+	v->audit_exits = v->exits;
+	v->audit_kernel = kernel - v->base_kernel;
+}
+
 /*
  * Fires before the thread gives up its files (kernel/exit.c, do_exit), so before the VM and its
  * vCPUs can be freed: from here on their addresses mean nothing.
@@ -183,6 +197,7 @@ static __always_inline void on_thread_end(__u32 tid)
 		if (cell)
 			cell->count++; /* an exit that will not end */
 	}
+	audit(v);
 	v->end = now;
 	v->key = 0;
 	v->mode = KS_MODE_GONE;
@@ -204,5 +219,24 @@ SEC("raw_tp/sched_process_exit")
 int vcpu__sched_process_exit_raw(__u64 *ctx)
 {
 	on_thread_end(bpf_get_current_pid_tgid());
+	return 0;
+}
+
+/*
+ * Not attached to anything: user space runs it (BPF_PROG_TEST_RUN) to have, for each vCPU, our
+ * count of exits and KVM's at the same moment. ctx[0]: the first slot.
+ */
+SEC("raw_tp")
+int vcpu__audit(__u64 *ctx)
+{
+	__u32 first = ctx[0], i;
+	struct ks_vcpu *v;
+
+	for (i = 0; i < KS_AUDIT_BATCH; i++) {
+		v = vcpu_slot(first + i);
+		if (!v)
+			break;
+		audit(v);
+	}
 	return 0;
 }

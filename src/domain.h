@@ -7,6 +7,7 @@
 #ifndef KVMSCOPE_DOMAIN_H
 #define KVMSCOPE_DOMAIN_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include "features.h"
 #include "report.h"
@@ -14,6 +15,7 @@
 struct session;
 struct snap_vcpu;
 struct delta;
+struct vms;
 struct vm;
 
 /* What a session is asked for; an event lists those that need it. */
@@ -21,7 +23,13 @@ enum trace_mode {
 	TRACE_COUNTS = 1,    /* exits by reason, counted only */
 	TRACE_TIMES = 2,     /* histograms and the split of time */
 	TRACE_USERSPACE = 4, /* exits to user space, counted only */
+	TRACE_PORT = 8,	     /* details: what an exit was about */
+	TRACE_MMIO = 16,
+	TRACE_MSR = 32,
+	TRACE_HYPERCALL = 64,
+	TRACE_PAGE_FAULT = 128,
 };
+#define TRACE_DETAILS (TRACE_PORT | TRACE_MMIO | TRACE_MSR | TRACE_HYPERCALL | TRACE_PAGE_FAULT)
 
 /* Forms of a program, cheapest first. */
 enum rung_kind {
@@ -35,14 +43,15 @@ struct rung {
 	enum rung_kind kind;
 	/*
 	 * Index of the struct kvm_vcpu pointer among the arguments as this program expects it;
-	 * ARG_ANY: it does not look at one.
+	 * ARG_NONE: there must be none; ARG_ANY: it does not look at one.
 	 */
 	int vcpu_arg;
 	bool without_btf; /* may be tried where no BTF tells the arguments */
 	/* Anything else that it needs. Returns NULL if all is there, else what is missing. */
 	const char *(*missing)(const struct features *f);
 };
-#define ARG_ANY (-1)
+#define ARG_ANY	 (-1)
+#define ARG_NONE (-ENOENT)
 #define RUNGS_MAX 5
 
 struct event {
@@ -59,6 +68,7 @@ struct report_ctx {
 	const struct delta *delta;
 	const struct features *features;
 	const void *opts; /* of the command that asked, NULL: defaults */
+	void *state;	  /* of the domain whose report() this is: what open() returned */
 };
 
 /* A VM, and those of its vCPUs that the kernel side has met, in order of their ids. */
@@ -74,8 +84,17 @@ struct domain {
 	size_t n_events;
 	/* Sets what the programs are to know of this kernel. 0 or -errno. May be NULL. */
 	int (*configure)(struct session *s, const struct features *f);
+	/*
+	 * For what is not in the BPF maps (/proc): open() returns a state, sample() reads, once
+	 * before the first interval and then at the end of each, close() frees. All may be NULL.
+	 */
+	void *(*open)(const char *proc_root);
+	void (*sample)(void *state, struct vms *vms);
+	void (*close)(void *state);
 	/* Adds this domain's fields to the VM's row. */
 	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);
+	/* Adds to the row "(host)", which is there if a domain has this. May be NULL. */
+	void (*report_host)(const struct report_ctx *ctx, struct row *row);
 };
 
 #define DOMAIN(ident)                                                                              \

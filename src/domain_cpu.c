@@ -6,23 +6,43 @@
 #include "domain.h"
 #include "snapshot.h"
 
+struct waits {
+	uint32_t slot;
+	struct histogram wake, steal;
+};
+
+static void collect(const struct delta_cell *cell, void *arg)
+{
+	struct waits *w = arg;
+
+	if (cell->vcpu->slot != w->slot)
+		return;
+	if (cell->metric == KS_M_WAKE_LATENCY)
+		histogram__add(&w->wake, &cell->hist);
+	else if (cell->metric == KS_M_STEAL_LATENCY)
+		histogram__add(&w->steal, &cell->hist);
+}
+
 static void report(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row)
 {
 	uint64_t wall;
 
-	(void)ctx;
 	row__list(row, "vcpus");
 	for (size_t i = 0; i < vm->n_vcpus; i++) {
 		const struct snap_vcpu *v = vm->vcpus[i];
 		struct row *r = row__add(row, "vcpus");
+		struct waits waits = {.slot = v->slot};
 
 		wall = 0;
 		for (int s = 0; s < KS_STATES; s++)
 			wall += v->ns[s];
+		delta__each_cell(ctx->delta, v->tgid, v->start_ns, collect, &waits);
 		row__i64(r, "id", v->vcpu_id);
 		row__u64(r, "tid", v->tid);
 		row__u64(r, "wall_ns", wall);
 		row__split(r, "split_ns", v->ns, 0);
+		row__hist(r, "wake_latency", &waits.wake);
+		row__hist(r, "steal_latency", &waits.steal);
 	}
 }
 

@@ -97,6 +97,11 @@ static const struct event events[] = {
 		},
 	},
 	{
+		.system = "kvm", .name = "kvm_nested_vmexit", .modes = TRACE_COUNTS | TRACE_TIMES,
+		.optional = true,
+		.rungs = {{"exits__kvm_nested_vmexit_raw", RUNG_RAW, ARG_ANY, true, NULL}},
+	},
+	{
 		.system = "sched", .name = "sched_switch", .modes = TRACE_TIMES,
 		.rungs = {
 			{"vcpu__sched_switch_btf", RUNG_BTF, ARG_ANY, false, NULL},
@@ -227,6 +232,7 @@ static void exit_rows(struct row *row, struct table *t)
 		row__text(r, "reason", exit_name(isa, KS_KEY_CODE(l->key), name, sizeof(name)));
 		row__u64(r, "code", KS_KEY_CODE(l->key));
 		row__text(r, "isa", isa_name(isa));
+		row__bool(r, "nested", l->key & KS_KEY_NESTED);
 		row__u64(r, "count", l->count);
 		row__hist(r, "latency", &l->wall);
 		row__hist(r, "cpu_latency", &l->cpu);
@@ -271,6 +277,8 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 	const struct exits_opts defaults = {}, *opts = ctx->opts ? ctx->opts : &defaults;
 	struct collect all = {};
 
+	if (opts->by == EXITS_BY_DETAIL)
+		return;
 	if (opts->by == EXITS_BY_VCPU) {
 		row__list(row, "vcpus");
 		for (size_t i = 0; i < vm->n_vcpus; i++) {

@@ -3,9 +3,10 @@
 #ifndef KVMSCOPE_DOMAIN_EXITS_H
 #define KVMSCOPE_DOMAIN_EXITS_H
 
-enum exits_by { EXITS_BY_REASON, EXITS_BY_VCPU, EXITS_BY_USERSPACE };
+enum exits_by { EXITS_BY_REASON, EXITS_BY_VCPU, EXITS_BY_USERSPACE, EXITS_BY_DETAIL };
 
 struct exits_opts {
+	unsigned int modes; /* enum trace_mode, or'ed; first: the domain "details" reads only this */
 	enum exits_by by;
 };
 

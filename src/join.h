@@ -8,14 +8,20 @@
 #include "snapshot.h"
 #include "vms.h"
 
+/* A domain that reports, and its state. */
+struct reporter {
+	const struct domain *domain;
+	void *state;
+};
+
 /*
  * A report of that kind on all wanted VMs that run, or that did something in the interval.
- * Processes that the kernel side has met and the last scan has not are looked up. domains:
- * those whose fields each VM's row gets. kind must be a constant.
+ * Processes that the kernel side has met and the last scan has not are looked up. reporters:
+ * whose fields each VM's row gets. kind must be a constant.
  */
 struct report *join__report(const char *kind, const struct delta *delta, struct vms *vms,
-			    const struct features *features, const struct domain *const *domains,
-			    size_t n_domains, const void *opts);
+			    const struct features *features, const struct reporter *reporters,
+			    size_t n_reporters, const void *opts);
 
 /* The fields that every VM's row begins with (interface.md). */
 void join__vm(struct row *row, const struct vm *vm);

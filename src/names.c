@@ -57,6 +57,29 @@ const char *userspace_name(uint64_t key, char *buf, size_t size)
 	return buf;
 }
 
+static const struct {
+	enum ks_metric metric;
+	uint64_t first, last;
+	const char *name;
+} well_known[] = {
+#define PORT(first, last, name) {KS_M_PORT, first, last, name},
+#define MSR(first, last, name)	{KS_M_MSR, first, last, name},
+#define HYPERCALL(nr, name)	{KS_M_HYPERCALL, nr, nr, name},
+#include <kvmscope/well_known.def>
+#undef PORT
+#undef MSR
+#undef HYPERCALL
+};
+
+const char *well_known_name(enum ks_metric metric, uint64_t value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(well_known); i++)
+		if (well_known[i].metric == metric && value >= well_known[i].first &&
+		    value <= well_known[i].last)
+			return well_known[i].name;
+	return NULL;
+}
+
 const char *isa_name(enum ks_isa isa)
 {
 	static const char *const names[] = {

@@ -19,6 +19,12 @@ const char *exit_name(enum ks_isa isa, uint32_t code, char *buf, size_t size);
  */
 const char *userspace_name(uint64_t key, char *buf, size_t size);
 
+/*
+ * What a port, MSR or hypercall is known as; NULL: nothing well known. metric: KS_M_PORT, KS_M_MSR
+ * or KS_M_HYPERCALL.
+ */
+const char *well_known_name(enum ks_metric metric, uint64_t value);
+
 /* "vmx", "svm", "arm64", "" */
 const char *isa_name(enum ks_isa isa);
 

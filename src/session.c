@@ -19,6 +19,8 @@
 #define WINDOW_BYTES (512 * 1024)
 /* Kinds of exits that a vCPU shows on average, with room: see struct ks_cell for their size. */
 #define CELLS_PER_VCPU 16
+/* Room for details (ports, MSRs ...), where they are asked for. */
+#define CELLS_DETAILS 8192
 
 struct session {
 	struct kvmscope_bpf *skel;
@@ -54,79 +56,6 @@ void session__set_log(void (*log)(const char *message))
 	log_line = log;
 }
 
-/* --- choosing */
-
-static const char *const kind_names[] = {"BTF tracepoint", "raw tracepoint", "classic tracepoint"};
-
-/* NULL: this rung will do. Else why not. */
-static const char *rung_missing(const struct features *f, const struct event *e,
-				const struct rung *r, char *buf, size_t size)
-{
-	int args, at;
-
-	if (r->kind == RUNG_TP) {
-		if (!*f->tracefs)
-			return "tracefs is not mounted";
-		if (features__tp_field(f, e->system, e->name, "common_pid") < 0)
-			return "tracefs has no such event, or it can't be read";
-		return r->missing ? r->missing(f) : NULL;
-	}
-	args = features__tp_args(f, e->name);
-	if (args < 0) {
-		if (r->kind == RUNG_BTF)
-			return "there is no BTF for it";
-		if (!r->without_btf)
-			return "there is no BTF to tell its arguments";
-	} else if (r->vcpu_arg != ARG_ANY) {
-		at = features__tp_arg_struct(f, e->name, "kvm_vcpu");
-		if (at != r->vcpu_arg) {
-			snprintf(buf, size, "BTF has struct kvm_vcpu as argument %d of %d", at + 1,
-				 args);
-			return buf;
-		}
-	}
-	return r->missing ? r->missing(f) : NULL;
-}
-
-static void choose(const struct features *f, const struct event *e, enum rung_kind floor,
-		   struct choice *c)
-{
-	const char *missing;
-	char buf[128];
-
-	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++) {
-		missing = r->kind < floor ? "the kernel refused to load it"
-					  : rung_missing(f, e, r, buf, sizeof(buf));
-		if (!missing) {
-			c->rung = r;
-			return;
-		}
-		if (!*c->why) /* the best one's reason is what somebody can do something about */
-			snprintf(c->why, sizeof(c->why), "%s: %s", kind_names[r->kind], missing);
-	}
-}
-
-size_t session__choose(const struct features *f, const struct domain *const *domains, size_t n,
-		       unsigned int modes, enum rung_kind floor, struct choice **ret_choices)
-{
-	struct choice *c = NULL;
-	size_t n_choices = 0;
-
-	for (size_t d = 0; d < n; d++) {
-		for (size_t i = 0; i < domains[d]->n_events; i++) {
-			const struct event *e = &domains[d]->events[i];
-
-			if (!(e->modes & modes) || (e->wanted && !e->wanted(f)))
-				continue;
-			c = xreallocarray(c, n_choices + 1, sizeof(*c));
-			c[n_choices] = (struct choice){.domain = domains[d], .event = e};
-			choose(f, e, floor, &c[n_choices++]);
-		}
-	}
-	*ret_choices = c;
-	return n_choices;
-}
-
 /* --- opening */
 
 int session__set(struct session *s, const char *variable, uint64_t value)
@@ -158,10 +87,11 @@ static struct bpf_program *find_program(const struct session *s, const char *nam
 	return bpf_object__find_program_by_name(s->skel->obj, name);
 }
 
-static int set_sizes(struct session *s, unsigned int max_vcpus)
+static int set_sizes(struct session *s, const struct session_opts *opts)
 {
-	uint32_t vcpus = max_vcpus ? max_vcpus : SESSION_VCPUS_DEFAULT;
-	uint32_t cells = vcpus * CELLS_PER_VCPU;
+	uint32_t vcpus = opts->max_vcpus ? opts->max_vcpus : SESSION_VCPUS_DEFAULT;
+	uint32_t details = opts->modes & TRACE_DETAILS ? CELLS_DETAILS : 1;
+	uint32_t cells = vcpus * CELLS_PER_VCPU + details;
 	int err = 0;
 
 	s->entries[ARRAY_VCPUS] = vcpus + 1; /* number 0 stands for none, in both */
@@ -172,6 +102,7 @@ static int set_sizes(struct session *s, unsigned int max_vcpus)
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.threads, vcpus);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.cells, cells + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_cells, cells);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.details, details);
 	return err;
 }
 
@@ -252,7 +183,8 @@ static int try_load(struct session *s, const struct features *f,
 			    !(r->missing && r->missing(f)))
 				bpf_program__set_autoload(find_program(s, r->program), true);
 	}
-	err = set_sizes(s, opts->max_vcpus);
+	bpf_program__set_autoload(s->skel->progs.vcpu__audit, true);
+	err = set_sizes(s, opts);
 	err = err ?: configure(s, f, opts, domains, n);
 	if (err) {
 		*ret_error = xasprintf("BPF object can't be configured: %s", strerror(-err));
@@ -282,7 +214,7 @@ static int attach(struct session *s, char **ret_error)
 		if (s->links[i])
 			continue;
 		snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s",
-			 kind_names[c->rung->kind], strerror(errno));
+			 rung__name(c->rung->kind), strerror(errno));
 		/* the form that fits may still be refused: by the kernel's count of arguments */
 		for (const struct rung *r = c->rung + 1;
 		     r < c->event->rungs + RUNGS_MAX && r->program && !s->links[i]; r++) {
@@ -411,12 +343,23 @@ int session__heal(struct session *s, uint64_t counted)
 		if (!link)
 			continue;
 		snprintf(c->why, sizeof(c->why), "%s: %llu runs were skipped",
-			 kind_names[c->rung->kind], (unsigned long long)n);
+			 rung__name(c->rung->kind), (unsigned long long)n);
 		s->healed_misses[i] += n;
 		c->rung = tp;
 		changed++;
 	}
 	return changed;
+}
+
+int session__audit(struct session *s)
+{
+	__u64 ctx[1] = {1};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
+	int err = 0;
+
+	for (; ctx[0] < s->entries[ARRAY_VCPUS] && !err; ctx[0] += KS_AUDIT_BATCH)
+		err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.vcpu__audit), &run);
+	return err;
 }
 
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
@@ -518,6 +461,13 @@ static void forget(struct bpf_map *map, const void *key, uint32_t slot)
 
 	if (!bpf_map_lookup_elem(bpf_map__fd(map), key, &at) && at == slot)
 		bpf_map_delete_elem(bpf_map__fd(map), key);
+}
+
+void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key)
+{
+	struct ks_detail d = {.slot = slot, .metric = metric, .key = key};
+
+	bpf_map_delete_elem(bpf_map__fd(s->skel->maps.details), &d);
 }
 
 void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot)

@@ -54,6 +54,8 @@ int session__set(struct session *s, const char *variable, uint64_t value);
 
 size_t session__choices(const struct session *s, const struct choice **ret);
 
+const char *rung__name(enum rung_kind kind); /* "BTF tracepoint" ... */
+
 /* The time when the last program was attached, CLOCK_MONOTONIC ns. */
 uint64_t session__attached_at(const struct session *s);
 
@@ -68,6 +70,12 @@ uint64_t session__missed_runs(const struct session *s);
  * program missed more than one run in 10,000 of those counted. Returns how many changed.
  */
 int session__heal(struct session *s, uint64_t counted);
+
+/*
+ * Has the kernel side note, for each vCPU, how many exits it counted and how many KVM did, at the
+ * same moment: ks_vcpu.audit_*. 0 or -errno (this kernel can't: the numbers stay 0).
+ */
+int session__audit(struct session *s);
 
 /* What the kernel side lost, summed over CPUs. 0 or -errno. */
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
@@ -90,6 +98,9 @@ uint32_t session__entries(const struct session *s, enum session_array which);
 int session__give_back(struct session *s, enum session_array which, uint32_t number);
 /* Forgets a thread in the tables that lead to slots, if they still lead to this one. */
 void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot);
+
+/* Forgets what led to a cell of a detail (metric from KS_M_PORT on). */
+void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key);
 
 /* libbpf's messages go to this; NULL: nowhere. Process wide. */
 void session__set_log(void (*log)(const char *message));

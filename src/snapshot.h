@@ -30,17 +30,53 @@ struct snap_vcpu {
 	bool ignored;
 	bool stale;	   /* was gone at the snapshot before, too */
 	uint64_t ns[KS_STATES];
+	uint64_t exits, kernel_exits; /* at the same moment: ours, and KVM's own count (0: unknown) */
 };
 
-struct snapshot;
+/* One bucket that is not empty. */
+struct used_bucket {
+	uint32_t bucket;
+	uint64_t n;
+};
+
+struct snap_cell {
+	uint32_t number;
+	uint32_t owner;
+	enum ks_metric metric;
+	uint32_t first, n; /* of snapshot's used[] */
+	uint32_t off_wall, off_cpu;
+	uint64_t key, count, sum, max;
+	uint64_t part[KS_STATES];
+};
+
+/* An exit that was under way when its vCPU was read. */
+struct flight {
+	uint32_t slot, cell;
+	uint64_t exit_t;
+	uint64_t part[KS_STATES];
+};
+
+struct snapshot {
+	uint64_t at; /* CLOCK_MONOTONIC */
+	struct timespec real;
+	struct snap_vcpu *vcpu;
+	size_t n_vcpu;
+	struct snap_cell *cell; /* in order of their numbers */
+	size_t n_cell;
+	struct used_bucket *used;
+	size_t n_used, cap_used;
+	struct flight *flight;
+	size_t n_flight;
+	uint64_t losses[KS_LOSSES];
+	uint64_t missed;
+};
 
 /* Never blocks the guests. Returns 0 or -errno (a map can't be mapped). */
 int snapshot__take(struct session *s, struct snapshot **ret);
 void snapshot__free(struct snapshot *snap); /* NULL is fine */
 
-size_t snapshot__vcpus(const struct snapshot *snap, const struct snap_vcpu **ret);
-const uint64_t *snapshot__losses(const struct snapshot *snap); /* KS_LOSSES of them */
-uint64_t snapshot__missed(const struct snapshot *snap);
+/* The cell of that number, NULL if it was not in use. */
+struct snap_cell *snapshot__cell(const struct snapshot *snap, uint32_t number);
 /* Sum of the counts of a metric: how many of those events there have been. */
 uint64_t snapshot__count(const struct snapshot *snap, enum ks_metric metric);
 

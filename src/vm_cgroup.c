@@ -100,7 +100,7 @@ static bool set_machine(struct vm_cgroup *ret, struct vm_span element, bool esca
 		vm_span__copy(machine, sizeof(machine), element);
 	prefix = machine_prefix(machine);
 	/* where machines and domains both name directories, only an id tells a machine */
-	if (!escaped && (prefix < 2 || !digits(machine + prefix - 2)))
+	if (!escaped && prefix && !digits(machine + prefix - 1) && !digits(machine + prefix - 2))
 		prefix = 0;
 	if (!*machine || (escaped && !prefix))
 		return false;

@@ -23,8 +23,8 @@ struct vm_debugfs {
 	char *path;
 	struct entry *entries; /* by name */
 	size_t n_entries;
-	pid_t *fresh;
-	size_t n_fresh;
+	pid_t *changed;
+	size_t n_changed;
 };
 
 struct vm_debugfs *vm_debugfs__open(const char *sys)
@@ -40,7 +40,7 @@ void vm_debugfs__close(struct vm_debugfs *debugfs)
 	if (!debugfs)
 		return;
 	free(debugfs->entries);
-	free(debugfs->fresh);
+	free(debugfs->changed);
 	free(debugfs->path);
 	free(debugfs);
 }
@@ -50,63 +50,72 @@ static int compare(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
-static void see_entry(struct vm_debugfs *debugfs, struct entry *entry, pid_t thread,
-		      pid_t (*tgid_of)(void *data, pid_t thread), void *data)
+static void add_changed(struct vm_debugfs *debugfs, pid_t tgid)
 {
-	struct entry *known = NULL;
+	if (!tgid)
+		return;
+	debugfs->changed = xreallocarray(debugfs->changed, debugfs->n_changed + 1, sizeof(pid_t));
+	debugfs->changed[debugfs->n_changed++] = tgid;
+}
 
-	if (debugfs->n_entries)
-		known = bsearch(entry, debugfs->entries, debugfs->n_entries, sizeof(*entry),
-				compare);
-	if (known) {
-		entry->tgid = known->tgid;
-		return;
+/* Takes over what is known of the directories that stay. Returns whether all are known then. */
+static bool update(struct vm_debugfs *debugfs, struct entry *entries, size_t n,
+		   pid_t (*tgid_of)(void *data, pid_t thread), void *data)
+{
+	bool all = true;
+	size_t i, k = 0;
+
+	debugfs->n_changed = 0;
+	for (i = 0; i < n; i++) {
+		while (k < debugfs->n_entries && compare(&debugfs->entries[k], &entries[i]) < 0)
+			add_changed(debugfs, debugfs->entries[k++].tgid);
+		if (k < debugfs->n_entries && !compare(&debugfs->entries[k], &entries[i])) {
+			entries[i].tgid = debugfs->entries[k++].tgid;
+		} else {
+			struct vm_span name = vm_span__of(entries[i].name);
+
+			entries[i].tgid = tgid_of(data, vm_proc__debugfs_thread(name));
+			add_changed(debugfs, entries[i].tgid);
+		}
+		all = all && entries[i].tgid;
 	}
-	entry->tgid = tgid_of(data, thread);
-	if (!entry->tgid)
-		return;
-	debugfs->fresh =
-		xreallocarray(debugfs->fresh, debugfs->n_fresh + 1, sizeof(*debugfs->fresh));
-	debugfs->fresh[debugfs->n_fresh++] = entry->tgid;
+	while (k < debugfs->n_entries)
+		add_changed(debugfs, debugfs->entries[k++].tgid);
+	free(debugfs->entries);
+	debugfs->entries = entries;
+	debugfs->n_entries = n;
+	return all;
 }
 
 int vm_debugfs__refresh(struct vm_debugfs *debugfs, pid_t (*tgid_of)(void *data, pid_t thread),
 			void *data)
 {
-	struct vm_dir_entry dir_entry;
 	struct entry *entries = NULL;
+	struct vm_dir_entry found;
 	struct vm_dir dir;
 	size_t n = 0;
+	bool all;
 
-	debugfs->n_fresh = 0;
-	if (vm_dir__open(&dir, AT_FDCWD, debugfs->path)) {
-		debugfs->n_entries = 0;
-		return dir.err;
-	}
-	while (vm_dir__next(&dir, &dir_entry)) {
-		struct vm_span name = vm_span__of(dir_entry.name);
-		pid_t thread = vm_proc__debugfs_thread(name);
+	vm_dir__open(&dir, AT_FDCWD, debugfs->path);
+	while (!dir.err && vm_dir__next(&dir, &found)) {
+		struct vm_span name = vm_span__of(found.name);
 
-		if (!thread || name.len >= sizeof(entries->name))
+		if (!vm_proc__debugfs_thread(name) || name.len >= sizeof(entries->name))
 			continue;
 		entries = xreallocarray(entries, n + 1, sizeof(*entries));
-		vm_span__copy(entries[n].name, sizeof(entries[n].name), name);
-		see_entry(debugfs, &entries[n], thread, tgid_of, data);
-		n++;
+		vm_span__copy(entries[n++].name, sizeof(entries->name), name);
 	}
 	vm_dir__close(&dir);
-	free(debugfs->entries);
-	debugfs->entries = entries;
-	debugfs->n_entries = n;
 	if (n)
 		qsort(entries, n, sizeof(*entries), compare);
-	return dir.err;
+	all = update(debugfs, entries, n, tgid_of, data);
+	return dir.err ? dir.err : !all;
 }
 
-size_t vm_debugfs__new(const struct vm_debugfs *debugfs, const pid_t **ret_tgids)
+size_t vm_debugfs__changed(const struct vm_debugfs *debugfs, const pid_t **ret_tgids)
 {
-	*ret_tgids = debugfs->fresh;
-	return debugfs->n_fresh;
+	*ret_tgids = debugfs->changed;
+	return debugfs->n_changed;
 }
 
 static void add_vcpus(const struct vm_debugfs *debugfs, const char *name, struct vm_vcpus *vcpus)

@@ -17,13 +17,14 @@ void vm_debugfs__close(struct vm_debugfs *debugfs); /* NULL is fine */
 
 /*
  * Lists the VMs. tgid_of finds the process of a thread, 0 if that is gone; it is asked once for
- * each directory. Returns 0 or -errno: no debugfs, no right to read it, KVM not loaded.
+ * each directory. Returns 0; 1 if the process of some VM is not known; or -errno: no debugfs,
+ * no right to read it, KVM not loaded.
  */
 int vm_debugfs__refresh(struct vm_debugfs *debugfs, pid_t (*tgid_of)(void *data, pid_t thread),
 			void *data);
 
-/* Processes whose VMs the last refresh saw for the first time; one may come twice. */
-size_t vm_debugfs__new(const struct vm_debugfs *debugfs, const pid_t **ret_tgids);
+/* Processes of which the last refresh saw a VM come or go; one may be in it twice. */
+size_t vm_debugfs__changed(const struct vm_debugfs *debugfs, const pid_t **ret_tgids);
 
 /* Adds the vCPUs of a process' VMs that have run already. */
 void vm_debugfs__vcpus(const struct vm_debugfs *debugfs, pid_t tgid, struct vm_vcpus *vcpus);

@@ -19,7 +19,7 @@ struct vm_probe;
 struct vm_probe *vm_probe__open(const struct vms_roots *roots);
 void vm_probe__close(struct vm_probe *probe); /* NULL is fine */
 
-/* Opens /proc to list it. Returns 0 or -errno. */
+/* Opens /proc to list it. Returns 0 or -errno; to be closed after either. */
 int vm_probe__list(const struct vm_probe *probe, struct vm_dir *dir);
 
 /* A process' /proc/PID/stat. Returns 0, -ESRCH when there is none (any more), or -errno. */

@@ -2,11 +2,11 @@
 /*
  * Which virtual machines run on this host: finding them, following them as they come and go.
  *
- * A look into a process costs a system call for each of its files, so most calls of rescan()
- * look into few. They list /proc, which gives each process' pid and inode; a process whose
- * inode is the one of last time is the same process. Known VMs are looked at again
- * every VM_PERIOD calls, others every OTHER_PERIOD or, where KVM tells of new VMs by
- * debugfs or uevent, HINTED_PERIOD; each has its turn in another call.
+ * A look into a process costs some system calls for each of its files, so most calls of
+ * rescan() look into few. They list /proc, which gives each process' pid and inode; a
+ * process whose inode is the one of last time is the same process, and is looked into again
+ * when its turn comes, or when KVM says something about it: by its directory in debugfs,
+ * or by uevents.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,17 +18,27 @@
 #include "vm_identify.h"
 #include "vm_libvirt.h"
 #include "vm_probe.h"
+#include "vm_processes.h"
 #include "vm_table.h"
 #include "vm_uevent.h"
 
-#define VM_PERIOD     32
-#define OTHER_PERIOD  16
-#define HINTED_PERIOD 64
+/*
+ * A process has its turn at every so many rescans, each at another: a VM; one that is none,
+ * where nothing tells of new VMs; where uevents do; where debugfs does.
+ */
+#define VM_PERIOD      32
+#define OTHER_PERIOD   16
+#define UEVENT_PERIOD  64
+#define DEBUGFS_PERIOD 256
 
-/* A process is looked into at its first so many rescans: a VMM opens KVM early. */
-#define YOUNG 4
+/*
+ * A process that has just started, or of which KVM has said something (it does so before there
+ * is a descriptor), is looked into at so many rescans in a row.
+ */
+#define EAGER	   4
+#define YOUNG_SECS 5
 
-/* For so many rescans a VM's name may get better: libvirt writes its file after the start. */
+/* For so many rescans a new VM's name may get better: libvirt writes its file after the start. */
 #define SETTLING  30
 
 #define MAX_HINTS 1024
@@ -37,25 +47,9 @@ struct known {
 	struct vm vm; /* first: what callers have a pointer to */
 	struct vm_probe_identity identity;
 	uint64_t status_serial; /* of libvirt's file, 0: none */
-	unsigned int age;	/* rescans since it was found */
+	unsigned int settling;	/* rescans during which its name may get better */
 	unsigned int seen;	/* the last rescan that saw it */
 	bool vouched;		/* the kernel side says that it is one; its files do not */
-};
-
-struct process {
-	pid_t pid;
-	uint64_t ino;
-	uint64_t start_ticks; /* once it was looked at */
-	unsigned int looks;
-	bool kernel_thread;
-	bool unreadable;
-	bool is_vm;
-	bool hinted; /* KVM said something about it: look now */
-};
-
-struct processes {
-	struct process *list; /* by pid */
-	size_t n;
 };
 
 struct vms {
@@ -64,11 +58,12 @@ struct vms {
 	struct vm_debugfs *debugfs;
 	int uevent_fd;
 	struct vm_table table;
-	struct processes processes;
+	struct vm_processes processes;
 	pid_t hints[MAX_HINTS]; /* from uevents, since the last rescan */
 	size_t n_hints;
 	bool events_lost;
-	bool hints_work;
+	bool uevents_work;
+	bool debugfs_works;  /* and knows the process of every VM */
 	bool status_changed; /* a file of libvirt's, since the last rescan */
 	unsigned int scan;
 };
@@ -116,7 +111,7 @@ void vms__close(struct vms *vms)
 	for (i = 0; i < vms->table.n; i++)
 		free_vm(vms->table.all[i]);
 	vm_table__clear(&vms->table);
-	free(vms->processes.list);
+	vm_processes__clear(&vms->processes);
 	free(vms);
 }
 
@@ -145,6 +140,7 @@ static struct known *add(struct vms *vms, pid_t pid, uint64_t start_ticks)
 
 	known->vm.pid = pid;
 	known->vm.start_ticks = start_ticks;
+	known->settling = SETTLING;
 	vm_identify__by_pid(&known->vm);
 	vm_table__insert(&vms->table, &known->vm);
 	return known;
@@ -202,21 +198,30 @@ static bool name_may_improve(const struct known *known)
 {
 	const struct vm *vm = &known->vm;
 
-	return known->age < SETTLING &&
+	return known->settling &&
 	       (!strcmp(vm->name_source, "pid") || !strcmp(vm->name_source, "cgroup") ||
 		(!strcmp(vm->platform, "libvirt") && strcmp(vm->name_source, "libvirt")));
 }
 
+static bool is_young(uint64_t start_ticks)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	return start_ticks / hz + YOUNG_SECS > clock_ns(CLOCK_BOOTTIME) / NSEC_PER_SEC;
+}
+
 /* Looks into a process, and at the VM that it is. */
-static void look(struct vms *vms, struct process *process)
+static void look(struct vms *vms, struct vm_process *process)
 {
 	struct vm_proc_stat stat;
 	struct known *known;
 	int err = vm_probe__stat(vms->probe, process->pid, &stat);
+	bool first = !process->looked;
 	int is_vm;
 
-	process->looks++;
-	process->hinted = false;
+	process->looked = true;
+	process->eager -= process->eager > 0;
+	process->unreadable = err == -EACCES || err == -EPERM;
 	if (err)
 		return;
 	process->start_ticks = stat.start_ticks;
@@ -226,6 +231,8 @@ static void look(struct vms *vms, struct process *process)
 	known = known_of(vms__find(vms, process->pid, stat.start_ticks));
 	is_vm = vm_probe__is_vm(vms->probe, process->pid);
 	process->unreadable = is_vm == -EACCES || is_vm == -EPERM;
+	if (first && (is_vm == 1 || !vms->debugfs_works) && is_young(stat.start_ticks))
+		process->eager = EAGER - 1;
 	if (known && known->vm.alive) {
 		/* what can't be read for now (no descriptor left) has not gone away */
 		bool dead = stat.state == 'Z' || stat.state == 'X' || is_vm == -ESRCH;
@@ -246,25 +253,35 @@ static void look(struct vms *vms, struct process *process)
 	describe(vms, known, true);
 }
 
-/* Does for one process what this rescan owes it. */
-static void visit(struct vms *vms, struct process *process)
+/* Whether it is the turn of a process that is not known for a VM. */
+static bool other_is_due(const struct vms *vms, const struct vm_process *process)
 {
 	unsigned int turn = vms->scan + (unsigned int)process->pid;
+
+	if (process->eager || !process->looked)
+		return true;
+	if (process->kernel_thread)
+		return false;
+	if (vms->debugfs_works)
+		return turn % DEBUGFS_PERIOD == 0;
+	return turn % (vms->uevents_work ? UEVENT_PERIOD : OTHER_PERIOD) == 0;
+}
+
+/* Does for one process what this rescan owes it. */
+static void visit(struct vms *vms, struct vm_process *process)
+{
 	struct known *known = NULL;
 	uint64_t serial = 0;
 
 	if (process->is_vm)
 		known = known_of(vms__find(vms, process->pid, process->start_ticks));
 	if (!known || !known->vm.alive) {
-		unsigned int period = vms->hints_work ? HINTED_PERIOD : OTHER_PERIOD;
-
-		if (process->hinted || process->looks < YOUNG ||
-		    (!process->kernel_thread && turn % period == 0))
+		if (other_is_due(vms, process))
 			look(vms, process);
 		return;
 	}
-	known->age++;
-	if (process->hinted || known->age < YOUNG || turn % VM_PERIOD == 0) {
+	known->settling -= known->settling > 0;
+	if (process->eager || (vms->scan + (unsigned int)process->pid) % VM_PERIOD == 0) {
 		look(vms, process);
 		return;
 	}
@@ -275,72 +292,12 @@ static void visit(struct vms *vms, struct process *process)
 		describe(vms, known, false);
 }
 
-static int compare_pids(const void *a, const void *b)
-{
-	const struct process *x = a, *y = b;
-
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
-static struct process *find_process(struct processes *processes, pid_t pid)
-{
-	struct process key = {.pid = pid};
-
-	if (!processes->n)
-		return NULL;
-	return bsearch(&key, processes->list, processes->n, sizeof(key), compare_pids);
-}
-
-/* Lists /proc. Those that were there last time keep what was found out about them. */
-static int list_processes(struct vms *vms)
-{
-	struct processes next = {.list = NULL}, *last = &vms->processes;
-	struct vm_dir_entry entry;
-	struct vm_dir dir;
-	size_t size = 0, i, k = 0;
-	int err = vm_probe__list(vms->probe, &dir);
-
-	if (err)
-		return err;
-	while (vm_dir__next(&dir, &entry)) {
-		uint64_t pid;
-
-		if (!vm_span__uint(vm_span__of(entry.name), INT32_MAX, &pid) || !pid)
-			continue;
-		if (next.n == size) {
-			size = size ? size * 2 : last->n + 64;
-			next.list = xreallocarray(next.list, size, sizeof(*next.list));
-		}
-		next.list[next.n++] = (struct process){.pid = (pid_t)pid, .ino = entry.ino};
-	}
-	vm_dir__close(&dir);
-	if (dir.err) {
-		free(next.list);
-		return dir.err;
-	}
-	if (next.n)
-		qsort(next.list, next.n, sizeof(*next.list), compare_pids);
-	for (i = 0; i < next.n; i++) {
-		while (k < last->n && last->list[k].pid < next.list[i].pid)
-			k++;
-		if (k < last->n && last->list[k].pid == next.list[i].pid &&
-		    last->list[k].ino == next.list[i].ino)
-			next.list[i] = last->list[k];
-	}
-	free(last->list);
-	*last = next;
-	return 0;
-}
-
 static void hint(struct vms *vms, pid_t pid)
 {
-	struct process *process = find_process(&vms->processes, pid);
+	struct vm_process *process = vm_processes__find(&vms->processes, pid);
 
-	if (!process)
-		return;
-	/* KVM tells before the file descriptor is there: treat it as young again */
-	process->looks = 0;
-	process->hinted = true;
+	if (process)
+		process->eager = EAGER;
 }
 
 static pid_t tgid_of(void *data, pid_t thread)
@@ -354,24 +311,29 @@ static void take_hints(struct vms *vms)
 	const pid_t *tgids;
 	size_t n, i;
 
-	if (!vm_debugfs__refresh(vms->debugfs, tgid_of, vms->probe))
-		vms->hints_work = true;
-	n = vm_debugfs__new(vms->debugfs, &tgids);
-	for (i = 0; i < n; i++)
+	vms->debugfs_works = !vm_debugfs__refresh(vms->debugfs, tgid_of, vms->probe);
+	n = vm_debugfs__changed(vms->debugfs, &tgids);
+	/* at the first rescan they are new to us only */
+	for (i = 0; vms->scan > 1 && i < n; i++)
 		hint(vms, tgids[i]);
 	for (i = 0; i < vms->n_hints; i++)
 		hint(vms, vms->hints[i]);
 	for (i = 0; vms->events_lost && i < vms->processes.n; i++)
-		vms->processes.list[i].hinted = !vms->processes.list[i].kernel_thread;
+		vms->processes.list[i].eager |= !vms->processes.list[i].kernel_thread;
 	vms->n_hints = 0;
 	vms->events_lost = false;
 }
 
 int vms__rescan(struct vms *vms)
 {
-	int alive = 0, err = list_processes(vms);
+	int alive = 0, err;
+	struct vm_dir proc;
 	size_t i;
 
+	err = vm_probe__list(vms->probe, &proc);
+	if (!err)
+		err = vm_processes__update(&vms->processes, &proc);
+	vm_dir__close(&proc);
 	if (err)
 		return err;
 	vms->scan++;
@@ -464,7 +426,7 @@ int vms__dispatch(struct vms *vms)
 		kvm = true;
 		if (err < 0 || !thread)
 			continue;
-		vms->hints_work = true;
+		vms->uevents_work = true;
 		tgid = vm_probe__tgid(vms->probe, thread);
 		if (vms->n_hints == MAX_HINTS)
 			vms->events_lost = true;

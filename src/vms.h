@@ -79,12 +79,12 @@ int vms__want(struct vms *vms, const char *pattern);
 
 /*
  * Reads /proc: new VMs are added and resolved, those that are gone turn alive =
- * false, names that may still get better (a pid, a cgroup's) are looked up
- * again. Meant for once a second or so: a VM that was there at the last call is looked
- * at again now and then only, and a process that was none even less often; a new VM in an
- * old process is seen at once where KVM's directory in debugfs can be read or uevents are
- * dispatched, else within 16 calls. Returns the number of VMs alive, or -errno (proc
- * not readable).
+ * false, names that may still get better are looked up again. Meant for once a second or
+ * so. Every process is looked into when it is first seen; after that a VM at every 32nd call
+ * (for what was plugged in; at once when libvirt has written it down), and a process that
+ * was none at every 16th, less often where KVM's directory in debugfs can be read or uevents
+ * are dispatched, for these tell of a new VM in an old process at once. Returns the number
+ * of VMs alive, or -errno (proc not readable).
  */
 int vms__rescan(struct vms *vms);
 

@@ -83,15 +83,13 @@ static void check_events(struct report *r, const struct features *f, const struc
 	struct choice *choices;
 	size_t n = session__choose(f, &d, 1, ALL_MODES, RUNG_BTF, &choices);
 	char name[96], detail[256];
-	static const char *const kinds[] = {"BTF tracepoint", "raw tracepoint",
-					    "classic tracepoint"};
 
 	for (size_t i = 0; i < n; i++) {
 		const struct choice *c = &choices[i];
 
 		snprintf(name, sizeof(name), "%s:%s", c->event->system, c->event->name);
 		if (c->rung)
-			snprintf(detail, sizeof(detail), "%s%s%s", kinds[c->rung->kind],
+			snprintf(detail, sizeof(detail), "%s%s%s", rung__name(c->rung->kind),
 				 *c->why ? "; no " : "", c->why);
 		else
 			snprintf(detail, sizeof(detail), "%s", *c->why ? c->why : "no program");

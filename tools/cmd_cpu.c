@@ -9,11 +9,40 @@ static unsigned int modes(const void *opts)
 	return TRACE_TIMES;
 }
 
+static void histograms(struct text *t, const struct row *vm)
+{
+	static const char *const names[] = {"steal_latency", "wake_latency"};
+	const struct rows *vcpus = row__get_rows(vm, "vcpus");
+
+	for (size_t i = 0; i < vcpus->n * 2; i++) {
+		const struct row *vcpu = vcpus->row[i / 2];
+		const struct histogram *h = row__get_hist(vcpu, names[i % 2]);
+
+		if (!h->count)
+			continue;
+		text__blank(t);
+		text__histogram(t,
+				text__format(t, "%s   vCPU %s   %s",
+					     text__safe(t, row__get_text(vm, "name"), 28),
+					     layout__id(t, vcpu), names[i % 2]),
+				h, 'n');
+	}
+}
+
 static void text(struct text *t, const struct report *r, const void *opts)
 {
+	const struct rows *vms = row__get_rows(&r->top, "vms");
+
 	(void)opts;
 	layout__begin(t, r);
-	layout__cpu(t, row__get_rows(&r->top, "vms"));
+	layout__cpu(t, vms);
+	text__blank(t);
+	layout__waits(t, vms);
+	for (size_t i = 0; text__opts(t)->histograms && i < vms->n; i++)
+		histograms(t, vms->row[i]);
+	if (vms->n)
+		layout__prose(t, "waits: for a CPU, while it could run; wake-ups: from a halt to "
+				 "guest code");
 	layout__end(t, r);
 }
 

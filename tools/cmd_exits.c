@@ -5,36 +5,54 @@
 #include "command.h"
 #include "domain_exits.h"
 #include "layout.h"
+#include "util.h"
 
 struct opts {
-	struct exits_opts exits; /* first: the domain reads it */
+	struct exits_opts exits; /* first: the domains read it */
+	const char *list;	 /* --by a detail: the list of its rows */
 	bool counts;
 };
 
+static const struct {
+	const char *name;
+	enum exits_by by;
+	unsigned int mode; /* in addition to those for times or counts */
+	const char *list;
+} whats[] = {
+	{"reason", EXITS_BY_REASON, 0, NULL},
+	{"vcpu", EXITS_BY_VCPU, 0, NULL},
+	{"userspace", EXITS_BY_USERSPACE, 0, NULL},
+	{"port", EXITS_BY_DETAIL, TRACE_PORT, "ports"},
+	{"mmio", EXITS_BY_DETAIL, TRACE_MMIO, "mmio"},
+	{"msr", EXITS_BY_DETAIL, TRACE_MSR, "msrs"},
+	{"hypercall", EXITS_BY_DETAIL, TRACE_HYPERCALL, "hypercalls"},
+	{"page-fault", EXITS_BY_DETAIL, TRACE_PAGE_FAULT, "page_faults"},
+};
+
 static const struct argp_option options[] = {
-	{"by", 'b', "WHAT", 0, "reason (default), vcpu, or userspace (KVM_EXIT_*)", 0},
+	{"by", 'b', "WHAT", 0,
+	 "reason (default), vcpu, userspace (KVM_EXIT_*),\n"
+	 "                           port, mmio, msr, hypercall, page-fault", 0},
 	{"counts", 'c', NULL, 0, "Counts only, at the least cost: no times", 0},
 	{},
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	static const char *const names[] = {
-		[EXITS_BY_REASON] = "reason",
-		[EXITS_BY_VCPU] = "vcpu",
-		[EXITS_BY_USERSPACE] = "userspace",
-	};
 	struct opts *o = state->input;
 
 	switch (key) {
 	case 'b':
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-			if (!strcmp(arg, names[i])) {
-				o->exits.by = i;
-				return 0;
-			}
+		for (size_t i = 0; i < ARRAY_SIZE(whats); i++) {
+			if (strcmp(arg, whats[i].name))
+				continue;
+			o->exits.by = whats[i].by;
+			o->exits.modes = whats[i].mode;
+			o->list = whats[i].list;
+			return 0;
 		}
-		complain("--by takes reason, vcpu or userspace, not '%.64s'; see kvmscope exits --help",
+		complain("--by takes reason, vcpu, userspace, port, mmio, msr, hypercall or "
+			 "page-fault, not '%.64s'; see kvmscope exits --help",
 			 arg);
 		exit(STATUS_USAGE);
 	case 'c':
@@ -50,8 +68,10 @@ static unsigned int modes(const void *opts)
 	const struct opts *o = opts;
 
 	if (!o->counts)
-		return TRACE_TIMES;
-	return o->exits.by == EXITS_BY_USERSPACE ? TRACE_USERSPACE : TRACE_COUNTS | TRACE_USERSPACE;
+		return o->exits.modes | TRACE_TIMES;
+	return o->exits.modes | (o->exits.by == EXITS_BY_USERSPACE
+					 ? TRACE_USERSPACE
+					 : TRACE_COUNTS | TRACE_USERSPACE);
 }
 
 static void reasons(struct text *t, const struct row *row, const char *list, uint64_t elapsed,
@@ -66,6 +86,7 @@ static void reasons(struct text *t, const struct row *row, const char *list, uin
 
 static void text(struct text *t, const struct report *r, const void *opts)
 {
+	bool costs = false;
 	const struct rows *vms = row__get_rows(&r->top, "vms");
 	const struct opts *o = opts;
 
@@ -79,19 +100,25 @@ static void text(struct text *t, const struct report *r, const void *opts)
 			for (size_t k = 0; k < vcpus->n; k++) {
 				layout__vcpu(t, vcpus->row[k]);
 				reasons(t, vcpus->row[k], "exits", r->elapsed_ns, o->counts);
+				costs |= row__get_rows(vcpus->row[k], "exits")->n > 0;
 			}
 			continue;
 		}
+		if (o->list) {
+			layout__vm(t, vm, r, o->list, NULL);
+			layout__details(t, vm, o->list, r->elapsed_ns);
+			continue;
+		}
 		layout__vm(t, vm, r, row__field(vm, "userspace") ? "userspace" : "exits", NULL);
+		costs |= row__get_rows(vm, "exits")->n > 0;
 		if (row__field(vm, "exits") &&
 		    (row__get_rows(vm, "exits")->n || !row__field(vm, "userspace")))
 			reasons(t, vm, "exits", r->elapsed_ns, o->counts);
 		if (row__field(vm, "userspace"))
 			reasons(t, vm, "userspace", r->elapsed_ns, o->counts);
 	}
-	if (!o->counts && o->exits.by != EXITS_BY_USERSPACE && vms->n)
-		layout__prose(t, "cost = time on a CPU in KVM and the VMM, as a share of the "
-				 "vCPUs' time; waits = most of the rest.");
+	if (costs && !o->counts)
+		layout__prose(t, "cost: KVM's and the VMM's time on a CPU, of all time outside the guest");
 	layout__end(t, r);
 }
 
@@ -102,12 +129,13 @@ COMMAND(cmd_exits) = {
 		    "  kvmscope exits -n web1 5 1  5 seconds of one VM\n"
 		    "  kvmscope exits -H -n web1   with histograms, until Ctrl-C\n"
 		    "  kvmscope exits --by userspace -j 1 | jq .\n"
+		    "  kvmscope exits --by port 5 1   which I/O ports, and what they cost\n"
 		    "  kvmscope exits --counts 10  at the least cost\n",
 	.options = options,
 	.parse = parse,
 	.opts_size = sizeof(struct opts),
-	.trace = {"exits"},
-	.report = {"exits"},
+	.trace = {"exits", "details"},
+	.report = {"exits", "details"},
 	.modes = modes,
 	.text = text,
 };

@@ -8,7 +8,7 @@
 #include "util.h"
 
 #define NAME_COLUMNS 28
-#define BAR_COLUMNS  20
+#define CPU_NAME_COLUMNS 16
 /* What part of a vCPU's time in it is worth a colour. */
 #define STEAL_ALARM 0.05
 
@@ -61,32 +61,57 @@ uint64_t layout__count(const struct row *row, const char *list)
 	return n;
 }
 
+static const char *what_of(const char *list)
+{
+	static const struct {
+		const char *list, *what;
+	} names[] = {
+		{"exits", "exits"},		 {"userspace", "exits to user space"},
+		{"ports", "port accesses"},	 {"mmio", "MMIO accesses"},
+		{"msrs", "MSR accesses"},	 {"hypercalls", "hypercalls"},
+		{"page_faults", "page faults"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(list, names[i].list))
+			return names[i].what;
+	return list;
+}
+
 void layout__vm(struct text *t, const struct row *vm, const struct report *r, const char *list,
 		const struct rows *vcpus)
 {
-	uint64_t n = vcpus ? 0 : layout__count(vm, list);
+	uint64_t n = vcpus ? 0 : layout__count(vm, list), kernel, seen;
+	const char *coverage = "";
 
 	for (size_t i = 0; vcpus && i < vcpus->n; i++)
 		n += layout__count(vcpus->row[i], list);
-	text__colored(t, TEXT_BOLD, "%s   %s   pid %llu   %s %s in %s",
+	kernel = row__get_u64(vm, "kernel_exits");
+	seen = row__get_u64(vm, "counted_exits");
+	if (kernel && !strcmp(list, "exits"))
+		coverage = text__format(t, "   coverage %s",
+					text__percent(t, seen < kernel ? (double)seen / kernel : 1));
+	text__colored(t, TEXT_BOLD, "%s   %s   pid %llu   %s %s in %s%s",
 		      text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
 		      row__get_text(vm, "platform"),
 		      (unsigned long long)row__get_u64(vm, "pid"), text__count(t, n),
-		      strcmp(list, "userspace") ? "exits" : "exits to user space",
-		      text__ns(t, r->elapsed_ns));
+		      what_of(list),
+		      text__ns(t, r->elapsed_ns), coverage);
+}
+
+const char *layout__id(struct text *t, const struct row *vcpu)
+{
+	const struct field *id = row__field(vcpu, "id");
+
+	return !id || id->num.negative
+		       ? "?"
+		       : text__format(t, "%llu", (unsigned long long)id->num.value);
 }
 
 void layout__vcpu(struct text *t, const struct row *vcpu)
 {
-	const struct field *id = row__field(vcpu, "id");
-
-	if (id && !id->num.negative)
-		text__colored(t, TEXT_BOLD, "  vCPU %llu   tid %llu",
-			      (unsigned long long)id->num.value,
-			      (unsigned long long)row__get_u64(vcpu, "tid"));
-	else
-		text__colored(t, TEXT_BOLD, "  vCPU ?   tid %llu",
-			      (unsigned long long)row__get_u64(vcpu, "tid"));
+	text__colored(t, TEXT_BOLD, "  vCPU %s   tid %llu", layout__id(t, vcpu),
+		      (unsigned long long)row__get_u64(vcpu, "tid"));
 }
 
 static uint64_t split_total(const uint64_t *split)
@@ -151,7 +176,9 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 		const struct histogram *h = row__get_hist(r, "latency");
 		const uint64_t *split = row__get_split(r, "split_ns");
 
-		text__cell(t, row__get_text(r, "reason"));
+		text__cell(t, row__get_bool(r, "nested")
+				      ? text__format(t, "%s (L2)", row__get_text(r, "reason"))
+				      : row__get_text(r, "reason"));
 		text__cell(t, text__count(t, row__get_u64(r, "count")));
 		text__cell(t, text__rate(t, row__get_u64(r, "count"), elapsed));
 		if (counts)
@@ -173,6 +200,42 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 		}
 		if (splits)
 			text__cell(t, waits(t, split));
+	}
+	text__table_end(t);
+}
+
+void layout__details(struct text *t, const struct row *row, const char *list, uint64_t elapsed)
+{
+	const struct rows *rows = row__get_rows(row, list);
+	uint64_t all = layout__count(row, list);
+
+	text__table(t, 2);
+	text__column(t, rows->n ? rows->row[0]->field[0].name : list, TEXT_RIGHT, 0);
+	text__column(t, "name", TEXT_LEFT, 0);
+	text__column(t, "op", TEXT_LEFT, 0);
+	text__column(t, "count", TEXT_RIGHT, 0);
+	text__column(t, "/s", TEXT_RIGHT, 0);
+	text__column(t, "share", TEXT_RIGHT, 0);
+	text__column(t, "p50", TEXT_RIGHT, 0);
+	text__column(t, "p99", TEXT_RIGHT, 0);
+	text__column(t, "max", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < rows->n; i++) {
+		const struct row *r = rows->row[i];
+		const struct histogram *h = row__get_hist(r, "latency");
+		const struct field *key = &r->field[0]; /* its name is the kind's: port, gpa ... */
+		uint64_t count = row__get_u64(r, "count");
+
+		text__cell(t, key->kind == FIELD_INT
+				      ? text__format(t, "0x%llx", (unsigned long long)key->num.value)
+				      : NULL);
+		text__cell(t, row__get_text(r, "name"));
+		text__cell(t, row__get_text(r, "op"));
+		text__cell(t, text__count(t, count));
+		text__cell(t, text__rate(t, count, elapsed));
+		text__cell(t, text__percent(t, all ? (double)count / all : 0));
+		text__cell(t, h->count ? text__ns(t, histogram__percentile(h, 0.5)) : NULL);
+		text__cell(t, h->count ? text__ns(t, histogram__percentile(h, 0.99)) : NULL);
+		text__cell(t, h->count ? text__ns(t, h->max) : NULL);
 	}
 	text__table_end(t);
 }
@@ -222,23 +285,84 @@ static int by_pain(const void *a, const void *b)
 	return (x->pain < y->pain) - (x->pain > y->pain);
 }
 
-static void cpu_cells(struct text *t, const uint64_t *split, uint64_t total)
+/* The table of `cpu`: a column a state, those of which there is none left out; then the bar. */
+struct cpu_table {
+	bool has[KS_STATES];
+	int bar;
+};
+
+static const char *const state_titles[KS_STATES] = {
+	[KS_GUEST] = "guest",  [KS_KERNEL] = "kern",   [KS_VMM] = "vmm",
+	[KS_HALT_POLL] = "poll", [KS_HALTED] = "halt",   [KS_STEAL] = "steal",
+	[KS_BLOCKED] = "block",  [KS_UNACCOUNTED] = "?",
+};
+
+static void cpu_columns(struct text *t, struct cpu_table *table, const struct rows *vms)
 {
+	int name = 2, used = 0;
+	uint64_t sum[KS_STATES];
+
+	for (size_t i = 0; i < vms->n; i++) {
+		int len = strlen(row__get_text(vms->row[i], "name"));
+
+		layout__split_sum(vms->row[i], sum);
+		for (int s = 0; s < KS_STATES; s++)
+			table->has[s] |= sum[s] > 0;
+		name = len > name ? len : name;
+	}
+	name = name > CPU_NAME_COLUMNS ? CPU_NAME_COLUMNS : name;
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "vCPU", TEXT_RIGHT, 0);
+	for (int s = 0; s < KS_STATES; s++) {
+		if (!table->has[s])
+			continue;
+		text__column(t, state_titles[s], TEXT_RIGHT, 0);
+		used += 7;
+	}
+	table->bar = text__opts(t)->width - name - 6 - used - 2;
+	if (table->bar > 24)
+		table->bar = 24;
+	if (table->bar >= 8)
+		text__column(t, "%", TEXT_LEFT, 1);
+}
+
+static void cpu_cells(struct text *t, const struct cpu_table *table, const uint64_t *split)
+{
+	uint64_t total = split_total(split);
+
 	for (int s = 0; s < KS_STATES; s++) {
 		double share = total ? (double)split[s] / total : 0;
 		const char *cell = split[s] ? text__format(t, "%.1f", 100 * share) : NULL;
 
+		if (!table->has[s])
+			continue;
 		if (s == KS_STEAL && share >= STEAL_ALARM)
 			text__cell_color(t, cell, TEXT_RED);
 		else
 			text__cell(t, cell);
 	}
-	text__cell(t, text__bar(t, split, KS_STATES, BAR_COLUMNS));
+	if (table->bar >= 8)
+		text__cell(t, text__bar(t, split, KS_STATES, table->bar));
+}
+
+static void cpu_legend(struct text *t, const struct cpu_table *table)
+{
+	const char *legend = "";
+
+	if (text__opts(t)->quiet || table->bar < 8)
+		return;
+	for (int s = 0; s < KS_STATES; s++)
+		if (table->has[s])
+			legend = text__format(t, "%s%s %s   ", legend, text__fill(t, s),
+					      state_names[s]);
+	text__colored(t, TEXT_DIM, "%s", legend);
 }
 
 void layout__cpu(struct text *t, const struct rows *vms)
 {
 	struct ranked *order = xcalloc(vms->n, sizeof(*order));
+	struct cpu_table table = {};
 	uint64_t sum[KS_STATES], total;
 
 	for (size_t i = 0; i < vms->n; i++) {
@@ -246,41 +370,70 @@ void layout__cpu(struct text *t, const struct rows *vms)
 		order[i] = (struct ranked){vms->row[i], pain(sum, total)};
 	}
 	qsort(order, vms->n, sizeof(*order), by_pain);
-	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
-	text__column(t, "vCPU", TEXT_RIGHT, 0);
-	text__column(t, "guest", TEXT_RIGHT, 0);
-	text__column(t, "kern", TEXT_RIGHT, 0);
-	text__column(t, "vmm", TEXT_RIGHT, 0);
-	text__column(t, "poll", TEXT_RIGHT, 0);
-	text__column(t, "halt", TEXT_RIGHT, 0);
-	text__column(t, "steal", TEXT_RIGHT, 0);
-	text__column(t, "block", TEXT_RIGHT, 0);
-	text__column(t, "?", TEXT_RIGHT, 0);
-	text__column(t, "0 %            100 %", TEXT_LEFT, 1);
+	cpu_columns(t, &table, vms);
 	for (size_t i = 0; i < vms->n; i++) {
 		const struct row *vm = order[i].row;
 		const struct rows *vcpus = row__get_rows(vm, "vcpus");
+		const char *name = text__safe(t, row__get_text(vm, "name"), CPU_NAME_COLUMNS);
 
-		total = layout__split_sum(vm, sum);
+		layout__split_sum(vm, sum);
 		if (vcpus->n > 1) {
-			text__cell(t, text__safe(t, row__get_text(vm, "name"), 16));
+			text__cell(t, name);
 			text__cell(t, "all");
-			cpu_cells(t, sum, total);
+			cpu_cells(t, &table, sum);
 		}
 		for (size_t k = 0; k < vcpus->n; k++) {
-			const struct field *id = row__field(vcpus->row[k], "id");
-			const uint64_t *split = row__get_split(vcpus->row[k], "split_ns");
-
-			text__cell(t, vcpus->n > 1 ? ""
-						   : text__safe(t, row__get_text(vm, "name"), 16));
-			text__cell(t, id->num.negative
-					      ? "?"
-					      : text__format(t, "%llu",
-							     (unsigned long long)id->num.value));
-			cpu_cells(t, split, split_total(split));
+			text__cell(t, vcpus->n > 1 ? "" : name);
+			text__cell(t, layout__id(t, vcpus->row[k]));
+			cpu_cells(t, &table, row__get_split(vcpus->row[k], "split_ns"));
 		}
 	}
 	text__table_end(t);
+	if (vms->n)
+		cpu_legend(t, &table);
 	free(order);
+}
+
+static void wait_cells(struct text *t, const struct histogram *h)
+{
+	if (!h || !h->count) {
+		for (int i = 0; i < 4; i++)
+			text__cell(t, NULL);
+		return;
+	}
+	text__cell(t, text__count(t, h->count));
+	text__cell(t, text__ns(t, histogram__percentile(h, 0.5)));
+	text__cell(t, text__ns(t, histogram__percentile(h, 0.99)));
+	text__cell(t, text__ns(t, h->max));
+}
+
+void layout__waits(struct text *t, const struct rows *vms)
+{
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "vCPU", TEXT_RIGHT, 0);
+	for (int i = 0; i < 2; i++) {
+		text__column(t, i ? "wake-ups" : "waits", TEXT_RIGHT, 0);
+		text__column(t, "p50", TEXT_RIGHT, 1);
+		text__column(t, "p99", TEXT_RIGHT, 0);
+		text__column(t, "max", TEXT_RIGHT, 0);
+	}
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct rows *vcpus = row__get_rows(vms->row[i], "vcpus");
+		const char *name = row__get_text(vms->row[i], "name");
+
+		for (size_t k = 0; k < vcpus->n; k++) {
+			const struct histogram *steal, *wake;
+
+			steal = row__get_hist(vcpus->row[k], "steal_latency");
+			wake = row__get_hist(vcpus->row[k], "wake_latency");
+			if (!steal->count && !wake->count)
+				continue;
+			text__cell(t, k ? "" : text__safe(t, name, CPU_NAME_COLUMNS));
+			text__cell(t, layout__id(t, vcpus->row[k]));
+			wait_cells(t, steal);
+			wait_cells(t, wake);
+		}
+	}
+	text__table_end(t);
 }

@@ -15,14 +15,19 @@ void layout__end(struct text *t, const struct report *r);
 void layout__vm(struct text *t, const struct row *vm, const struct report *r, const char *list,
 		const struct rows *vcpus);
 void layout__vcpu(struct text *t, const struct row *vcpu);
+const char *layout__id(struct text *t, const struct row *vcpu); /* "3", or "?" */
 
 /* The table of a list of rows with reason, count, latency and perhaps split_ns. */
 void layout__latencies(struct text *t, const struct row *row, const char *list, uint64_t elapsed_ns,
 		       bool counts);
+/* The table of a list of details: ports, msrs ... */
+void layout__details(struct text *t, const struct row *row, const char *list, uint64_t elapsed_ns);
 /* -H: the latency of one such row. */
 void layout__histogram(struct text *t, const char *vm, const struct row *row);
 /* One line a vCPU of each VM, and one for the VM where it has several. */
 void layout__cpu(struct text *t, const struct rows *vms);
+/* How long vCPUs waited for a CPU, each time, and how long their wake-ups from halts took. */
+void layout__waits(struct text *t, const struct rows *vms);
 /* A sentence in the background, after the figures. Silent with -q. */
 void layout__prose(struct text *t, const char *sentence);
 

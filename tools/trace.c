@@ -28,7 +28,7 @@ struct trace {
 	const void *opts;
 	const struct domain *domains[DOMAINS_MAX];
 	size_t n_domains;
-	const struct domain *reporters[DOMAINS_MAX];
+	struct reporter reporters[DOMAINS_MAX];
 	size_t n_reporters;
 	struct features *features;
 	struct vms *vms;
@@ -50,6 +50,22 @@ static size_t find_domains(const char *const names[DOMAINS_MAX], const struct do
 		n++;
 	}
 	return n;
+}
+
+static void open_reporters(struct trace *t)
+{
+	const struct domain *domains[DOMAINS_MAX];
+
+	t->n_reporters = find_domains(t->cmd->report, domains);
+	for (size_t i = 0; i < t->n_reporters; i++) {
+		struct reporter *r = &t->reporters[i];
+
+		r->domain = domains[i];
+		if (r->domain->open)
+			r->state = r->domain->open(t->common->roots.proc ?: "/proc");
+		if (r->domain->sample)
+			r->domain->sample(r->state, t->vms);
+	}
 }
 
 static uint64_t cpu_time(void)
@@ -225,6 +241,9 @@ static int report_now(struct trace *t, bool final)
 		complain("the kernel's counters can't be read: %s", strerror(-err));
 		return STATUS_FAILURE;
 	}
+	for (size_t i = 0; i < t->n_reporters; i++)
+		if (t->reporters[i].domain->sample)
+			t->reporters[i].domain->sample(t->reporters[i].state, t->vms);
 	delta = delta__new(t->before, now, session__attached_at(t->session));
 	r = join__report(t->cmd->name, delta, t->vms, t->features, t->reporters, t->n_reporters,
 			 t->opts);
@@ -404,7 +423,6 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 
 	t.n_domains = find_domains(cmd->trace, t.domains);
-	t.n_reporters = find_domains(cmd->report, t.reporters);
 	t.features = features__new();
 	status = check_host(&t);
 	if (status < 0)
@@ -420,6 +438,7 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 	status = open_session(&t);
 	if (status >= 0)
 		goto out;
+	open_reporters(&t);
 	inform(c, "attached");
 	t.cpu_before = cpu_time();
 	status = loop(&t, &signals);
@@ -432,6 +451,9 @@ out:
 	snapshot__free(t.before);
 	if (t.out && t.out != stdout)
 		fclose(t.out);
+	for (size_t i = 0; i < t.n_reporters; i++)
+		if (t.reporters[i].domain->close)
+			t.reporters[i].domain->close(t.reporters[i].state);
 	vms__close(t.vms);
 	features__free(t.features);
 	return status;

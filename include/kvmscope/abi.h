@@ -87,6 +87,28 @@ enum ks_vcpu_flags {
 	KS_VCPU_IGNORED = 1, /* user space: nobody asked for this VM */
 };
 
+/*
+ * Details of exits: the metrics from KS_M_PORT on. Their keys: the port, guest physical address
+ * and so on, with what was done to it in the high bits; KS_KEY_REST for all that came when a vCPU
+ * had as many keys as it may have.
+ */
+#define KS_DETAILS	   5
+#define KS_DETAIL(metric)  ((metric) - KS_M_PORT)
+#define KS_DETAILS_MAX	   512
+#define KS_OP_SHIFT	   60
+#define KS_KEY_REST	   (~0ULL)
+#define KS_PAGE_FAULT_SHIFT 21 /* faults are told apart by 2 MiB of guest physical address */
+enum ks_op { KS_OP_READ, KS_OP_WRITE, KS_OP_EXEC, KS_OP_NONE };
+
+struct ks_detail {
+	__u32 slot;
+	__u32 metric;
+	__u64 key;
+};
+
+/* vcpu__audit()'s argument is the first of so many slots. */
+#define KS_AUDIT_BATCH 256
+
 /* What a vCPU is at, where that is more than the state that its time counts as. */
 enum ks_vcpu_mode {
 	KS_MODE_NEW,	 /* no event that tells yet */
@@ -135,7 +157,7 @@ struct ks_vcpu {
 	};
 	__u32 user_cell;  /* of the exit to user space under way, 0: none */
 	__u64 user_t;	  /* when that began */
-	__u64 pad;	  /* to the end of the cache line */
+	__u64 exits;	  /* kvm_exit events, to be held against KVM's own count */
 
 	__u64 ns[KS_STATES]; /* time by state since start */
 
@@ -158,10 +180,17 @@ struct ks_vcpu {
 	__u64 wake_wait;  /* how long it was runnable before that */
 	__u64 poll_ns;	  /* KVM's sum of its polling time, when last read */
 
+	/* the audit, when user space asks for it: exits as of one moment, ours and vcpu->stat's */
+	__u64 audit_exits;
+	__u64 audit_kernel; /* since base_kernel; 0: not known on this kernel */
+	__u64 base_kernel;  /* vcpu->stat.exits when the slot was taken */
+
 	__u32 steal_cell;
 	__u32 wake_cell;
+	__u32 detail_cell; /* what the exit under way was about (port, MSR ...), 0: nothing */
+	__u32 details;	   /* cells taken for such */
+	__u32 detail_rest[KS_DETAILS]; /* where the rest goes when they are too many */
 	__u32 others;	 /* rows in use from KS_ROW_OTHER on */
-	__u32 pad2;
 	__u32 other_code[KS_ROWS_OTHER];
 	__u32 exit_cell[KS_EXIT_ROWS];
 	__u32 nested_cell[KS_EXIT_ROWS];

@@ -113,10 +113,9 @@ static void test_command_lines(void **state)
 	      "web", "");
 	check(ARGV("cloud-hypervisor\0--api-socket\0path=/a/b.c.sock,x=1"), "",
 	      VM_VMM_CLOUD_HYPERVISOR, "b.c", "");
-	check(ARGV("cloud-hypervisor\0--api-socket=/run/web/ch.sock"), "",
-	      VM_VMM_CLOUD_HYPERVISOR, "web", "");
-	check(ARGV("cloud-hypervisor\0--api-socket\0ch.sock"), "", VM_VMM_CLOUD_HYPERVISOR, "",
-	      "");
+	check(ARGV("cloud-hypervisor\0--api-socket=/run/web/ch.sock"), "", VM_VMM_CLOUD_HYPERVISOR,
+	      "web", "");
+	check(ARGV("cloud-hypervisor\0--api-socket\0ch.sock"), "", VM_VMM_CLOUD_HYPERVISOR, "", "");
 	check(ARGV("crosvm\0run\0-s\0/x/arc.sock"), "", VM_VMM_CROSVM, "arc", "");
 	check(ARGV("crosvm\0run\0-s\0/x/arc.sock\0--name\0vm"), "", VM_VMM_CROSVM, "vm", "");
 }
@@ -150,12 +149,12 @@ static void test_files(void **state)
 				   "-object\0memory-backend-file,mem-path=/m.ram,id=m\0/e.img.bak");
 	size_t i;
 	static const char *const named[] = {"/a.img", "/b.img", "/c.img", "/d.img"};
-	static const char *const not[] = {"/e.img", "/img", "a.img", "", "/a.img\n"};
+	static const char *const not [] = {"/e.img", "/img", "a.img", "", "/a.img\n"};
 
 	for (i = 0; i < sizeof(named) / sizeof(named[0]); i++)
 		assert_true(vm_argv__has_file(argv, named[i]));
-	for (i = 0; i < sizeof(not) / sizeof(not[0]); i++)
-		assert_false(vm_argv__has_file(argv, not[i]));
+	for (i = 0; i < sizeof(not ) / sizeof(not [0]); i++)
+		assert_false(vm_argv__has_file(argv, not [i]));
 	assert_true(vm_argv__has_memory(argv, "/m.ram"));
 	assert_false(vm_argv__has_memory(argv, "/a.img"));
 }

@@ -51,7 +51,8 @@ static void check(const char *text, enum vm_cgroup_kind kind, const char *path, 
 
 static void test_layouts(void **state)
 {
-	/* machines' names: with a user's, with that of an embedding program, in their older order */
+	/* machines' names: with a user's, with that of an embedding program, in their older order
+	 */
 	check("0::/m/machine-qemu\\x2djoe\\x2d7\\x2dweb.scope\n", VM_CGROUP_LIBVIRT,
 	      "/m/machine-qemu\\x2djoe\\x2d7\\x2dweb.scope", "web");
 	check("0::/m/machine-joe\\x2dqemu\\x2d7\\x2dweb\\x2d2.scope/libvirt/emulator\n",

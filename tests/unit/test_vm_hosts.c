@@ -30,8 +30,8 @@ static void sort_devices(struct vms *vms)
 		if (all[i]->n_nics)
 			qsort(all[i]->nics, all[i]->n_nics, sizeof(*all[i]->nics), compare_text);
 		for (k = 1; k < all[i]->n_disks; k++)
-			while (k && strcmp(all[i]->disks[k - 1].source,
-					   all[i]->disks[k].source) > 0) {
+			while (k &&
+			       strcmp(all[i]->disks[k - 1].source, all[i]->disks[k].source) > 0) {
 				struct vm_disk swap = all[i]->disks[k];
 
 				all[i]->disks[k] = all[i]->disks[k - 1];

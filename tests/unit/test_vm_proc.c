@@ -46,8 +46,8 @@ static void test_stat(void **state)
 
 static void test_tgid(void **state)
 {
-	assert_int_equal(vm_proc__tgid(vm_span__of("Name:\tx\nUmask:\t0022\nTgid:\t42\nPid:\t43\n")),
-			 42);
+	assert_int_equal(
+		vm_proc__tgid(vm_span__of("Name:\tx\nUmask:\t0022\nTgid:\t42\nPid:\t43\n")), 42);
 	assert_int_equal(vm_proc__tgid(vm_span__of("Name:\tTgid: 7\n")), 0);
 	assert_int_equal(vm_proc__tgid(vm_span__of("Tgid:\t-1\n")), 0);
 	assert_int_equal(vm_proc__tgid(vm_span__of("Tgid:")), 0);
@@ -88,8 +88,7 @@ static void test_fds(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int number = 99;
 
-		assert_int_equal(vm_proc__fd(vm_span__of(cases[i].target), &number),
-				 cases[i].kind);
+		assert_int_equal(vm_proc__fd(vm_span__of(cases[i].target), &number), cases[i].kind);
 		assert_int_equal(number, cases[i].number);
 	}
 }
@@ -98,8 +97,9 @@ static void test_fdinfo(void **state)
 {
 	struct vm_proc_fdinfo info;
 
-	vm_proc__fdinfo(vm_span__of("pos:\t0\nflags:\t0104002\nmnt_id:\t15\nino:\t9\niff:\tvnet0\n"),
-			&info);
+	vm_proc__fdinfo(
+		vm_span__of("pos:\t0\nflags:\t0104002\nmnt_id:\t15\nino:\t9\niff:\tvnet0\n"),
+		&info);
 	assert_string_equal(info.iff, "vnet0");
 	assert_int_equal(info.flags, 0104002);
 	assert_int_equal(info.mnt_id, 15);
@@ -113,11 +113,11 @@ static void test_fdinfo(void **state)
 
 static void test_mounts(void **state)
 {
-	struct vm_span mounts = vm_span__of(
-		"25 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
-		"40 25 0:44 / /mnt/a\\040- rw - fuse.sshfs host:/ rw\n"
-		"41 25 0:45 / /x rw master:1 propagate_from:2 - nfs4 nas:/ rw\n"
-		"50 25 0:1 / /y rw\n");
+	struct vm_span mounts =
+		vm_span__of("25 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
+			    "40 25 0:44 / /mnt/a\\040- rw - fuse.sshfs host:/ rw\n"
+			    "41 25 0:45 / /x rw master:1 propagate_from:2 - nfs4 nas:/ rw\n"
+			    "50 25 0:1 / /y rw\n");
 	char type[8];
 
 	assert_true(vm_proc__mount_type(mounts, 25, type, sizeof(type)));
@@ -136,11 +136,21 @@ static void test_threads(void **state)
 		const char *comm;
 		int id;
 	} cases[] = {
-		{"CPU 0/KVM\n", 0},	 {"CPU 17/KVM", 17},	{"CPU 0/TCG\n", -1},
-		{"CPU /KVM\n", -1},	 {"CPU -1/KVM\n", -1},	{"fc_vcpu 3\n", 3},
-		{"vcpu12\n", 12},	 {"vcpu\n", -1},	{"crosvm_vcpu1\n", 1},
-		{"kvm-vcpu-4\n", 4},	 {"qemu-kvm\n", -1},	{"\n", -1},
-		{"", -1},		 {"/KVM", -1},		{"vcpu99999999999\n", -1},
+		{"CPU 0/KVM\n", 0},
+		{"CPU 17/KVM", 17},
+		{"CPU 0/TCG\n", -1},
+		{"CPU /KVM\n", -1},
+		{"CPU -1/KVM\n", -1},
+		{"fc_vcpu 3\n", 3},
+		{"vcpu12\n", 12},
+		{"vcpu\n", -1},
+		{"crosvm_vcpu1\n", 1},
+		{"kvm-vcpu-4\n", 4},
+		{"qemu-kvm\n", -1},
+		{"\n", -1},
+		{"", -1},
+		{"/KVM", -1},
+		{"vcpu99999999999\n", -1},
 		{"vcpu1 \n", -1},
 	};
 	size_t i;
@@ -179,8 +189,10 @@ static void test_uevents(void **state)
 	assert_true(vm_proc__uevent(MESSAGE("DEVPATH=/x/misc/kvm\0EVENT=create\0PID=x"), &thread));
 	assert_int_equal(thread, 0);
 	/* the device itself appears; somebody else's event; nothing at all */
-	assert_false(vm_proc__uevent(MESSAGE("add@/devices/virtual/misc/kvm\0DEVNAME=kvm"), &thread));
-	assert_false(vm_proc__uevent(MESSAGE("change@x\0DEVNAME=sda\0EVENT=create\0PID=1"), &thread));
+	assert_false(
+		vm_proc__uevent(MESSAGE("add@/devices/virtual/misc/kvm\0DEVNAME=kvm"), &thread));
+	assert_false(
+		vm_proc__uevent(MESSAGE("change@x\0DEVNAME=sda\0EVENT=create\0PID=1"), &thread));
 	assert_false(vm_proc__uevent((struct vm_span){"", 0}, &thread));
 	/* an end without its NUL */
 	assert_true(vm_proc__uevent((struct vm_span){"DEVNAME=kvm\0EVENT=create\0PID=12", 30},

@@ -26,10 +26,11 @@ static void test_small(void **state)
 {
 	struct vm_status status;
 
-	assert_int_equal(parse("<?xml version='1.0'?>\n<domstatus pid='7'><domain><name>a &lt;b&gt; "
-			       "&#x65e5;</name></domain></domstatus>",
-			       &status),
-			 0);
+	assert_int_equal(
+		parse("<?xml version='1.0'?>\n<domstatus pid='7'><domain><name>a &lt;b&gt; "
+		      "&#x65e5;</name></domain></domstatus>",
+		      &status),
+		0);
 	assert_int_equal(status.pid, 7);
 	assert_string_equal(status.name, "a <b> 日");
 	assert_string_equal(status.uuid, "");
@@ -57,7 +58,8 @@ static void test_refused(void **state)
 		"<x/>",
 		"<domstatus pid='7'><domain><name>\xff</name></domain></domstatus>",
 		/* a document type, and with it entities that grow */
-		"<!DOCTYPE domstatus><domstatus pid='7'><domain><name>a</name></domain></domstatus>",
+		"<!DOCTYPE domstatus><domstatus "
+		"pid='7'><domain><name>a</name></domain></domstatus>",
 		"<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]>"
 		"<domstatus pid='7'><domain><name>&b;</name></domain></domstatus>",
 		"<!DOCTYPE x SYSTEM 'file:///etc/passwd'>"
@@ -72,7 +74,8 @@ static void test_refused(void **state)
 		assert_int_equal(status.pid, 0);
 		assert_null(status.disks);
 	}
-	assert_int_equal(vm_status__parse((struct vm_span){"", VM_STATUS_MAX + 1}, &status), -EFBIG);
+	assert_int_equal(vm_status__parse((struct vm_span){"", VM_STATUS_MAX + 1}, &status),
+			 -EFBIG);
 }
 
 /* A document of the form head, n times part, tail. */
@@ -115,8 +118,8 @@ static void test_bounds(void **state)
 
 	/* numbers of devices */
 	xml = repeat("<domstatus pid='7'><domain><name>a</name><devices>",
-		     "<disk><source file='/x'/></disk><interface><target dev='v'/></interface>", 2000,
-		     "</devices></domain></domstatus>");
+		     "<disk><source file='/x'/></disk><interface><target dev='v'/></interface>",
+		     2000, "</devices></domain></domstatus>");
 	assert_int_equal(parse(xml, &status), 0);
 	assert_int_equal(status.n_disks, 1024);
 	assert_int_equal(status.n_nics, 1024);

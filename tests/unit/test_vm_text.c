@@ -41,9 +41,8 @@ static void test_copy_cuts_between_characters(void **state)
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		memset(dst, 'x', sizeof(dst));
-		assert_int_equal(
-			vm_span__copy(dst, cases[i].size, vm_span__of(cases[i].text)),
-			strlen(cases[i].want));
+		assert_int_equal(vm_span__copy(dst, cases[i].size, vm_span__of(cases[i].text)),
+				 strlen(cases[i].want));
 		assert_string_equal(dst, cases[i].want);
 	}
 	assert_int_equal(vm_span__copy(dst, sizeof(dst), (struct vm_span){"a\0b", 3}), 1);
@@ -67,8 +66,17 @@ static void test_pieces(void **state)
 
 static void test_numbers(void **state)
 {
-	static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "0x1", "1a", "101", "1e2",
-					  "99999999999999999999999999", "18446744073709551617"};
+	static const char *const bad[] = {"",
+					  "-1",
+					  "+1",
+					  " 1",
+					  "1 ",
+					  "0x1",
+					  "1a",
+					  "101",
+					  "1e2",
+					  "99999999999999999999999999",
+					  "18446744073709551617"};
 	uint64_t value = 7;
 	size_t i;
 
@@ -103,8 +111,8 @@ static void test_uuids(void **state)
 	assert_string_equal(uuid, "6a1c1b62-4c5e-4b4e-9e0a-3b7d2c1f0a55");
 }
 
-#define JOIN(threads, ids, want)                                                                   \
-	check_join(threads, sizeof(threads) / sizeof(threads[0]), ids,                             \
+#define JOIN(threads, ids, want)                                       \
+	check_join(threads, sizeof(threads) / sizeof(threads[0]), ids, \
 		   sizeof(ids) / sizeof(ids[0]), want, sizeof(want) / sizeof(want[0]))
 
 static void check_join(const struct vm_vcpu *threads, size_t n_threads, const struct vm_vcpu *ids,

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Domain details: what an exit was about: which port, MSR, address. Attached only while somebody
+ * asks for it. Each adds one hash lookup to the exit; a key that is new takes a cell.
+ */
+#include "vmlinux.h"
+#include "vcpu_time.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct ks_detail);
+	__type(value, __u32);
+} details SEC(".maps");
+
+/* The cell for a key that is new; the one for the rest when there are too many. */
+static __noinline __u32 detail_new(struct ks_detail *d)
+{
+	struct ks_vcpu *v = vcpu_slot(d->slot);
+	__u32 n = 0, kind = KS_DETAIL(d->metric);
+
+	if (!v || kind >= KS_DETAILS)
+		return 0;
+	if (v->details < KS_DETAILS_MAX) {
+		n = cell_new(d->slot, d->metric, d->key);
+		if (n && bpf_map_update_elem(&details, d, &n, BPF_ANY))
+			lose(KS_L_MAP);
+		v->details++;
+		return n;
+	}
+	if (!v->detail_rest[kind])
+		v->detail_rest[kind] = cell_new(d->slot, d->metric, KS_KEY_REST);
+	return v->detail_rest[kind];
+}
+
+static __always_inline int on_detail(__u32 metric, __u64 key, __u64 op)
+{
+	struct ks_detail d = {.metric = metric, .key = key | op << KS_OP_SHIFT};
+	struct ks_vcpu *v = vcpu_current();
+	struct ks_cell *cell;
+	__u32 *known, n;
+
+	if (!v || v->flags & KS_VCPU_IGNORED)
+		return 0;
+	d.slot = this_cpu()->slot;
+	known = bpf_map_lookup_elem(&details, &d);
+	n = known ? *known : detail_new(&d);
+	cell = cell_get(n);
+	if (!cell)
+		return 0;
+	cell->count++;
+	if (v->mode != KS_MODE_KERNEL && v->mode != KS_MODE_VMM)
+		return 0;
+	exit_dirty(v); /* so that the entry takes the way that looks at this */
+	v->detail_cell = n;
+	return 0;
+}
+
+/* kvm_pio (write, port, size, count, data) */
+SEC("raw_tp/kvm_pio")
+int details__kvm_pio_raw(__u64 *ctx)
+{
+	return on_detail(KS_M_PORT, (__u16)ctx[1], ctx[0] ? KS_OP_WRITE : KS_OP_READ);
+}
+
+/*
+ * kvm_mmio (type, len, gpa, val). Type 0 announces a read that user space must answer; its
+ * answer comes as type 1, so that only that one is counted.
+ */
+SEC("raw_tp/kvm_mmio")
+int details__kvm_mmio_raw(__u64 *ctx)
+{
+	__u32 type = ctx[0];
+
+	return type ? on_detail(KS_M_MMIO, ctx[2], type == 2 ? KS_OP_WRITE : KS_OP_READ) : 0;
+}
+
+/* kvm_msr (write, ecx, data, exception) */
+SEC("raw_tp/kvm_msr")
+int details__kvm_msr_raw(__u64 *ctx)
+{
+	return on_detail(KS_M_MSR, (__u32)ctx[1], (__u32)ctx[0] ? KS_OP_WRITE : KS_OP_READ);
+}
+
+/* kvm_hypercall (nr, a0, a1, a2, a3) */
+SEC("raw_tp/kvm_hypercall")
+int details__kvm_hypercall_raw(__u64 *ctx)
+{
+	return on_detail(KS_M_HYPERCALL, (__u32)ctx[0], KS_OP_NONE);
+}
+
+/* Bits of the error code as both VMX and SVM have them: 1 write, 4 instruction fetch. */
+static __always_inline int on_page_fault(__u64 gpa, __u64 error)
+{
+	__u64 op = error & 1 << 4 ? KS_OP_EXEC : error & 1 << 1 ? KS_OP_WRITE : KS_OP_READ;
+
+	return on_detail(KS_M_PAGE_FAULT, gpa >> KS_PAGE_FAULT_SHIFT << KS_PAGE_FAULT_SHIFT, op);
+}
+
+/* kvm_page_fault (vcpu, addr, error_code): v6.1 and later (faa03b39722a) */
+SEC("raw_tp/kvm_page_fault")
+int details__kvm_page_fault_raw(__u64 *ctx)
+{
+	return on_page_fault(ctx[1], ctx[2]);
+}
+
+/* kvm_page_fault (addr, error_code) */
+SEC("raw_tp/kvm_page_fault")
+int details__kvm_page_fault_raw_old(__u64 *ctx)
+{
+	return on_page_fault(ctx[0], ctx[1]);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The difference of two snapshots: what an interval showed. */
+#include <stdlib.h>
+#include <string.h>
+#include "session.h"
+#include "snapshot.h"
+#include "util.h"
+
+static const struct snap_vcpu *find_vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (v[mid].slot == slot)
+			return &v[mid];
+		if (v[mid].slot < slot)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+/*
+ * now[] - before[] of times that were charged to one state while under way and may have been
+ * settled as another since. Each part is at least 0, and the sum is kept.
+ */
+static void subtract_times(uint64_t now[KS_STATES], const uint64_t before[KS_STATES])
+{
+	int64_t d[KS_STATES], debt = 0;
+
+	for (int i = 0; i < KS_STATES; i++) {
+		d[i] = now[i] - before[i];
+		if (d[i] < 0) {
+			debt += d[i];
+			d[i] = 0;
+		}
+	}
+	for (int i = 0; i < KS_STATES && debt; i++) {
+		int64_t paid = -debt < d[i] ? -debt : d[i];
+
+		d[i] -= paid;
+		debt += paid;
+	}
+	for (int i = 0; i < KS_STATES; i++)
+		now[i] = d[i];
+}
+
+static bool same_vcpu(const struct snap_vcpu *a, const struct snap_vcpu *b)
+{
+	return a->tid == b->tid && a->start_ns == b->start_ns && a->since == b->since;
+}
+
+/* Cells by the VM of their vCPU, so that each VM's stand together. */
+struct owned_cell {
+	const struct snap_vcpu *vcpu;
+	const struct snap_cell *cell;
+};
+
+static int by_vm(const struct snap_vcpu *a, const struct snap_vcpu *b)
+{
+	if (a->tgid != b->tgid)
+		return a->tgid < b->tgid ? -1 : 1;
+	if (a->start_ns != b->start_ns)
+		return a->start_ns < b->start_ns ? -1 : 1;
+	return 0;
+}
+
+static int by_owner(const void *a, const void *b)
+{
+	const struct owned_cell *x = a, *y = b;
+	int order = by_vm(x->vcpu, y->vcpu);
+
+	return order ? order : (x->cell > y->cell) - (x->cell < y->cell);
+}
+
+struct delta *delta__new(const struct snapshot *from, const struct snapshot *to, uint64_t started)
+{
+	struct delta *d = xcalloc(1, sizeof(*d));
+	const struct snap_vcpu *before;
+	int64_t ns;
+
+	d->from = from;
+	d->to = to;
+	d->elapsed_ns = to->at - (from ? from->at : started);
+	ns = to->real.tv_nsec - (int64_t)(d->elapsed_ns % NSEC_PER_SEC);
+	d->start.tv_sec = to->real.tv_sec - d->elapsed_ns / NSEC_PER_SEC - (ns < 0);
+	d->start.tv_nsec = ns < 0 ? ns + (int64_t)NSEC_PER_SEC : ns;
+	d->vcpus = xcalloc(to->n_vcpu, sizeof(*d->vcpus));
+	for (size_t i = 0; i < to->n_vcpu; i++) {
+		struct snap_vcpu *v = &d->vcpus[d->n_vcpus];
+
+		*v = to->vcpu[i];
+		before = from ? find_vcpu(from->vcpu, from->n_vcpu, v->slot) : NULL;
+		if (before && same_vcpu(before, v)) {
+			subtract_times(v->ns, before->ns);
+			v->exits -= before->exits;
+			v->kernel_exits -= before->kernel_exits;
+			v->stale = before->gone;
+		}
+		d->n_vcpus++;
+	}
+	d->owned = xcalloc(to->n_cell, sizeof(*d->owned));
+	for (size_t i = 0; i < to->n_cell; i++) {
+		struct owned_cell *o = &d->owned[d->n_owned];
+
+		o->cell = &to->cell[i];
+		o->vcpu = find_vcpu(d->vcpus, d->n_vcpus, o->cell->owner);
+		d->n_owned += o->vcpu && !o->vcpu->ignored;
+	}
+	qsort(d->owned, d->n_owned, sizeof(*d->owned), by_owner);
+	for (int i = 0; i < KS_LOSSES; i++)
+		d->losses[i] = to->losses[i] - (from ? from->losses[i] : 0);
+	d->missed = to->missed - (from ? from->missed : 0);
+	return d;
+}
+
+void delta__free(struct delta *d)
+{
+	if (!d)
+		return;
+	free(d->vcpus);
+	free(d->owned);
+	free(d);
+}
+
+/* Fills in *out with the difference; false: nothing happened. */
+static bool subtract_cell(const struct delta *d, const struct snap_cell *now,
+			  const struct snap_cell *before, struct delta_cell *out)
+{
+	bool parts = false;
+
+	out->metric = now->metric;
+	out->key = now->key;
+	out->count = now->count - (before ? before->count : 0);
+	memset(&out->hist, 0, sizeof(out->hist));
+	out->hist.sum = now->sum - (before ? before->sum : 0);
+	for (uint32_t i = 0; i < now->n; i++)
+		out->hist.bucket[d->to->used[now->first + i].bucket] =
+			d->to->used[now->first + i].n;
+	for (uint32_t i = 0; before && i < before->n; i++)
+		out->hist.bucket[d->from->used[before->first + i].bucket] -=
+			d->from->used[before->first + i].n;
+	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++) {
+		if (!out->hist.bucket[b])
+			continue;
+		out->hist.count += out->hist.bucket[b];
+		/* a value that was recorded while its maximum was being taken */
+		if (now->max < ks_hist_low(b))
+			out->hist.max = ks_hist_low(b);
+	}
+	if (now->max > out->hist.max)
+		out->hist.max = now->max;
+	memcpy(out->part, now->part, sizeof(out->part));
+	if (before)
+		subtract_times(out->part, before->part);
+	for (int i = 0; i < KS_STATES; i++)
+		parts |= out->part[i];
+	return out->count || out->hist.count || parts;
+}
+
+/* The cell of that number at the interval's start, if it was the same vCPU's and measured the same. */
+static const struct snap_cell *cell_before(const struct delta *d, const struct owned_cell *o)
+{
+	const struct snap_cell *before = d->from ? snapshot__cell(d->from, o->cell->number) : NULL;
+	const struct snap_vcpu *old;
+
+	if (!before || before->owner != o->cell->owner || before->metric != o->cell->metric ||
+	    before->key != o->cell->key)
+		return NULL;
+	old = find_vcpu(d->from->vcpu, d->from->n_vcpu, before->owner);
+	return old && same_vcpu(old, o->vcpu) ? before : NULL;
+}
+
+void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
+		      void (*fn)(const struct delta_cell *cell, void *arg), void *arg)
+{
+	const struct snap_vcpu vm = {.tgid = tgid, .start_ns = start_ns};
+	size_t lo = 0, hi = d->n_owned;
+	struct delta_cell out;
+
+	while (tgid && lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (by_vm(d->owned[mid].vcpu, &vm) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < d->n_owned; lo++) {
+		const struct owned_cell *o = &d->owned[lo];
+
+		if (tgid && by_vm(o->vcpu, &vm))
+			break;
+		out.vcpu = o->vcpu;
+		if (subtract_cell(d, o->cell, cell_before(d, o), &out))
+			fn(&out, arg);
+	}
+}
+
+void delta__reclaim(const struct delta *d, struct session *s)
+{
+	for (size_t i = 0; i < d->n_vcpus; i++) {
+		const struct snap_vcpu *v = &d->vcpus[i];
+
+		if (!v->stale)
+			continue;
+		for (size_t k = 0; k < d->to->n_cell; k++) {
+			const struct snap_cell *c = &d->to->cell[k];
+
+			if (c->owner != v->slot)
+				continue;
+			if (c->metric >= KS_M_PORT)
+				session__forget_detail(s, c->owner, c->metric, c->key);
+			session__give_back(s, ARRAY_CELLS, c->number);
+		}
+		session__forget_thread(s, v->tid, v->vcpu_id, v->slot);
+		session__give_back(s, ARRAY_VCPUS, v->slot);
+	}
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which form of each program this kernel takes: by the shape of its BTF, never by its version. */
+#include <stdio.h>
+#include "session.h"
+#include "util.h"
+
+const char *rung__name(enum rung_kind kind)
+{
+	static const char *const names[] = {"BTF tracepoint", "raw tracepoint",
+					    "classic tracepoint"};
+
+	return names[kind];
+}
+
+/* NULL: this rung will do. Else why not. */
+static const char *rung_missing(const struct features *f, const struct event *e,
+				const struct rung *r, char *buf, size_t size)
+{
+	int args, at;
+
+	if (r->kind == RUNG_TP) {
+		if (!*f->tracefs)
+			return "tracefs is not mounted";
+		if (features__tp_field(f, e->system, e->name, "common_pid") < 0)
+			return "tracefs has no such event, or it can't be read";
+		return r->missing ? r->missing(f) : NULL;
+	}
+	args = features__tp_args(f, e->name);
+	if (args < 0) {
+		if (r->kind == RUNG_BTF)
+			return "there is no BTF for it";
+		if (!r->without_btf)
+			return "there is no BTF to tell its arguments";
+	} else if (r->vcpu_arg != ARG_ANY) {
+		at = features__tp_arg_struct(f, e->name, "kvm_vcpu");
+		if (at != r->vcpu_arg) {
+			snprintf(buf, size, "BTF has struct kvm_vcpu as argument %d of %d", at + 1,
+				 args);
+			return buf;
+		}
+	}
+	return r->missing ? r->missing(f) : NULL;
+}
+
+static void choose(const struct features *f, const struct event *e, enum rung_kind floor,
+		   struct choice *c)
+{
+	const char *missing;
+	char buf[128];
+
+	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++) {
+		missing = r->kind < floor ? "the kernel refused to load it"
+					  : rung_missing(f, e, r, buf, sizeof(buf));
+		if (!missing) {
+			c->rung = r;
+			return;
+		}
+		if (!*c->why) /* the best one's reason is what somebody can do something about */
+			snprintf(c->why, sizeof(c->why), "%s: %s", rung__name(r->kind), missing);
+	}
+}
+
+size_t session__choose(const struct features *f, const struct domain *const *domains, size_t n,
+		       unsigned int modes, enum rung_kind floor, struct choice **ret_choices)
+{
+	struct choice *c = NULL;
+	size_t n_choices = 0;
+
+	for (size_t d = 0; d < n; d++) {
+		for (size_t i = 0; i < domains[d]->n_events; i++) {
+			const struct event *e = &domains[d]->events[i];
+
+			if (!(e->modes & modes) || (e->wanted && !e->wanted(f)))
+				continue;
+			c = xreallocarray(c, n_choices + 1, sizeof(*c));
+			c[n_choices] = (struct choice){.domain = domains[d], .event = e};
+			choose(f, e, floor, &c[n_choices++]);
+		}
+	}
+	*ret_choices = c;
+	return n_choices;
+}

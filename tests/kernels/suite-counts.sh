@@ -1,0 +1,235 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios: every exit is counted, once, for the VM and the vCPU that it is of. What the guest does
+# is a prime number of each operation; tests/guest/README.md has the arithmetic. The second witness
+# is the kernel's own trace of the same boot.
+
+ops="--out 1009 --mmio 503 --cpuid 211 --rdmsr 107 --hlt 53"
+other_ops="--out 601 --mmio 307 --cpuid 401 --rdmsr 31 --hlt 97"
+
+# What $ops come to on one vCPU, from its first entry on.
+exits_of_ops='{io: 1010, npf: 505, cpuid: 211, msr: 107, hlt: 53}'
+exits_of_other_ops='{io: 602, npf: 309, cpuid: 401, msr: 31, hlt: 97}'
+userspace_of_ops='{io: 1010, mmio: 504, hlt: 53}'
+
+# same_as_truth FILE VM TRUTH [PID]: counts of all reasons, those of chance too. With PID only that
+# process' (of one vCPU).
+same_as_truth() {
+	local threads=${4:-.}
+	same "$2: exits as in the kernel's trace" \
+		"$(sed -nE 's/^.*-([0-9]+) +\[.*: kvm_exit: .*reason (.*) rip .*/\1 \2/p' "$3.trace" |
+			grep -E "^$threads " | sed 's/^[0-9]* //' | jq -Rn \
+			'reduce inputs as $r ({}; .[$r | ascii_downcase] += 1)')" \
+		"$1" "exits(\"$2\")"
+	[ -e "$3.hist" ] || return 0
+	same "$2: exits as in the kernel's histogram" \
+		"$(sed -nE 's/^\{ exit_reason: *([0-9]+), common_pid: *([0-9]+) \} hitcount: *([0-9]+).*/\2 \1 \3/p' \
+			"$3.hist" | grep -E "^$threads " | jq -Rn \
+			'reduce (inputs / " ") as [$_, $code, $n] ({}; .[$code] += ($n | tonumber))')" \
+		"$1" "[vm(\"$2\")[].exits[]] | map({(.code | tostring): .count}) | add"
+}
+
+# --- one vCPU
+
+run_one_vcpu() {
+	truth_begin kvm_exit
+	scope_start scope exits -j -H
+	vm_run vm web1 $ops
+	scope_end scope $scope_pid
+	truth_end truth
+}
+
+check_one_vcpu() {
+	status_is scope 0
+	lines_are scope.out 1
+	same exits "$exits_of_ops" scope.out 'exits("web1") | del(.interrupt)'
+	holds "code and isa" scope.out '[vm("web1")[].exits[] | {(.reason): [.code, .isa]}] | add |
+		del(.interrupt) | must(. == {io: [123, "svm"], npf: [1024, "svm"], cpuid: [114, "svm"],
+		msr: [124, "svm"], hlt: [120, "svm"]})'
+	holds "one VM" scope.out '[.[].vms[].name] | must(. == ["web1"])'
+	holds "complete, nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	holds "buckets add up" scope.out '[vm("web1")[].exits[] | [.count, .latency.count,
+		([.latency.buckets[][2]] | add), .cpu_latency.count] |
+		(.[0] - .[1] | IN(0, 1)) and .[1] == .[2] and .[1] == .[3]] | must(all)'
+	same_as_truth scope.out web1 truth
+}
+
+run_one_vcpu_to_user_space() {
+	scope_start scope exits --by userspace -j
+	vm_run vm web1 $ops
+	scope_end scope $scope_pid
+}
+
+check_one_vcpu_to_user_space() {
+	status_is scope 0
+	same "exits to user space" "$userspace_of_ops" scope.out 'userspace("web1")'
+	holds "code" scope.out '[vm("web1")[].userspace[] | {(.reason): .code}] | add |
+		must(. == {io: 2, mmio: 6, hlt: 5})'
+	holds complete scope.out 'complete'
+}
+
+run_counts_only() {
+	truth_begin kvm_exit
+	scope_start scope exits --counts -j
+	scope_start user exits --counts --by userspace -j
+	user=$scope_pid
+	vm_run vm web1 $ops
+	scope_end scope "$(head -n 1 "$PIDS")"
+	scope_end user "$user"
+	truth_end truth
+}
+
+check_counts_only() {
+	same exits "$exits_of_ops" scope.out 'exits("web1") | del(.interrupt)'
+	same "exits to user space" "$userspace_of_ops" user.out 'userspace("web1")'
+	holds complete scope.out 'complete'
+	holds "no times" scope.out '[vm("web1")[].exits[].latency | .count + .sum] | must(add == 0)'
+	same_as_truth scope.out web1 truth
+}
+
+# --- several vCPUs, on one CPU and on several
+
+run_four_vcpus_on_one_cpu() {
+	truth_begin kvm_exit
+	scope_start scope exits -j
+	scope=$scope_pid
+	scope_start by_vcpu exits --by vcpu -j
+	vm_run vm web1 $ops --vcpus 4 --pin 0
+	scope_end scope "$scope"
+	scope_end by_vcpu $scope_pid
+	truth_end truth
+}
+
+check_four_vcpus_on_one_cpu() {
+	check_four_vcpus
+}
+
+check_four_vcpus() {
+	same exits "$exits_of_ops | map_values(4 * .)" scope.out 'exits("web1") | del(.interrupt)'
+	same "exits by vCPU" "$exits_of_ops as \$e | [range(4) | {(tostring): \$e}] | add" \
+		by_vcpu.out 'exits_by_vcpu("web1") | map_values(del(.interrupt))'
+	holds "four threads" by_vcpu.out '[vm("web1")[].vcpus[].tid] | unique | must(length == 4)'
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+	same_as_truth scope.out web1 truth
+}
+
+run_smp4_four_vcpus_on_four_cpus() {
+	truth_begin kvm_exit
+	scope_start scope exits -j
+	scope=$scope_pid
+	scope_start by_vcpu exits --by vcpu -j
+	vm_run vm web1 $ops --vcpus 4 --pin 0,1,2,3
+	scope_end scope "$scope"
+	scope_end by_vcpu $scope_pid
+	truth_end truth
+}
+
+check_smp4_four_vcpus_on_four_cpus() {
+	check_four_vcpus
+}
+
+# Not pinned, and with halts: the threads wander.
+run_smp4_vcpus_that_migrate() {
+	truth_begin kvm_exit
+	scope_start scope exits --by vcpu -j
+	vm_start vm web1 --out 211 --cpuid 101 --hlt 3 --hlt-wake-us 1000 --repeat 11 --vcpus 6
+	vm_go vm
+	until gone $vm_pid; do
+		for tid in $(vm_threads $vm_pid 2>/dev/null); do
+			for cpu in 1 2 4 8; do
+				taskset -p $cpu "$tid" >/dev/null 2>&1 || true
+			done
+		done
+	done
+	vm_end vm $vm_pid
+	scope_end scope $scope_pid
+	truth_end truth
+}
+
+check_smp4_vcpus_that_migrate() {
+	same "exits by vCPU" '[range(6) | {(tostring): {io: 2322, cpuid: 1111, hlt: 33, npf: 2}}] | add' \
+		scope.out 'exits_by_vcpu("web1") | map_values(del(.interrupt, .vintr, .msr))'
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+}
+
+# --- several VMs
+
+run_two_vms_at_once() {
+	truth_begin kvm_exit
+	scope_start scope exits -j
+	vm_start one web1 $ops
+	one=$vm_pid
+	vm_start two "db 2,,x" $other_ops
+	vm_go one
+	vm_go two
+	vm_end one "$one"
+	vm_end two $vm_pid
+	scope_end scope $scope_pid
+	truth_end truth
+}
+
+check_two_vms_at_once() {
+	same "exits of the one" "$exits_of_ops" scope.out 'exits("web1") | del(.interrupt)'
+	same "exits of the other" "$exits_of_other_ops" scope.out 'exits("db 2,x") | del(.interrupt)'
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+}
+
+# --- attached in the middle
+
+# Stopped while kvmscope and the trace come and go, so that both see the same.
+run_attach_to_a_stopped_vm() {
+	vm_start vm web1 --forever --vcpus 2 --out 3 --mmio 2 --cpuid 5 --rdmsr 1
+	vm_go vm
+	sleep 0.3
+	vm_stop $vm_pid
+	truth_begin kvm_exit
+	scope_start scope exits -j
+	vm_continue $vm_pid
+	sleep 0.5
+	vm_stop $vm_pid
+	truth_end truth
+	scope_end scope $scope_pid
+	vm_kill $vm_pid
+}
+
+check_attach_to_a_stopped_vm() {
+	holds "it ran" scope.out 'exits("web1").io | must(. > 100)'
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+	same_as_truth scope.out web1 truth
+}
+
+mark() {
+	echo "$1" >$tracing/trace_marker
+}
+
+# Running: as many as between the marks inside, and no more than between those outside.
+run_attach_to_a_running_vm() {
+	vm_start vm web1 --forever --vcpus 2 --out 3 --mmio 2 --cpuid 5 --vmm-sleep-us 300
+	vm_go vm
+	truth_begin kvm_exit
+	sleep 0.2
+	mark outside-begin
+	scope_start scope exits -j
+	mark inside-begin
+	sleep 0.5
+	mark inside-end
+	scope_end scope $scope_pid
+	mark outside-end
+	sleep 0.2
+	truth_end truth
+	vm_kill $vm_pid
+}
+
+check_attach_to_a_running_vm() {
+	local count marks
+	count=$(value scope.out 'exits("web1") | add')
+	marks=$(awk '/outside-begin/ { o = 1 } /outside-end/ { o = 0 } /inside-begin/ { i = 1 }
+		/inside-end/ { i = 0 } / kvm_exit: / { outside += o; inside += i }
+		END { print inside, outside }' truth.trace)
+	at_most "the trace's exits inside" "${marks% *}" "$count"
+	at_most "exits" "$count" "${marks#* }"
+	at_most "100" 100 "${marks% *}"
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+	note "${marks% *} to ${marks#* }: $count"
+}

@@ -1,0 +1,247 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What a scenario does things with: VMs, kvmscope, the kernel's own trace. Sourced by bash on this
+# machine and by busybox's sh in the kernels of the matrix. A scenario is a function run_NAME;
+# its working directory is its own, and what it leaves there is what check_NAME looks at.
+#
+# Needs: KVMSCOPE, KVMGUEST: paths. PIDS: a file for the pids of what was started.
+# Set -e holds inside a scenario: what fails ends it.
+
+tracing=/sys/kernel/tracing
+
+die() {
+	echo "$*" >&2
+	exit 1
+}
+
+skip() {
+	echo "$*" >&2
+	exit 77
+}
+
+# until_true SECONDS COMMAND...: polls; 1 when time is up.
+until_true() {
+	local tries=$(($1 * 50))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		usleep 20000
+	done
+}
+
+if ! command -v usleep >/dev/null; then
+	usleep() {
+		sleep "$(printf '0.%06d' "$1")"
+	}
+fi
+
+has_line() {
+	[ -e "$2" ] && grep -q -- "$1" "$2"
+}
+
+# await PATTERN FILE: a line that will be there.
+await() {
+	until_true 60 has_line "$1" "$2" || die "no line '$1' in $2 after 60 s: $(tail -n 3 "$2" 2>&1)"
+}
+
+gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+started() {
+	echo "$1" >>"$PIDS"
+}
+
+# Ends what was started and has not ended, by pid.
+end_all() {
+	local pid
+	[ -s "$PIDS" ] || return 0
+	while read -r pid; do
+		kill -KILL "$pid" 2>/dev/null || continue
+		until_true 20 gone "$pid" || true
+	done <"$PIDS"
+	: >"$PIDS"
+}
+
+now() {
+	local up _
+	read -r up _ </proc/uptime
+	echo "$up"
+}
+
+# scenario NAME DIR: runs run_NAME in DIR, which gets log, status and seconds, too.
+scenario() {
+	local name=$1 dir=$2 pid watch status=0 begin seconds=0
+	mkdir -p "$dir"
+	begin=$(now)
+	(
+		cd "$dir"
+		set -eu
+		"run_$name"
+	) >"$dir/log" 2>&1 </dev/null &
+	pid=$!
+	(
+		while sleep 1 && kill -0 $pid; do
+			seconds=$((seconds + 1))
+			[ $seconds -lt 120 ] || kill -KILL $pid
+		done
+	) 2>/dev/null &
+	watch=$!
+	wait $pid || status=$?
+	kill $watch 2>/dev/null || true
+	end_all
+	echo "$status" >"$dir/status"
+	echo "$begin $(now)" | awk '{ printf "%.1f\n", $2 - $1 }' >"$dir/seconds"
+}
+
+# --- virtual machines
+
+# vm_start FILE VM OPTION...: a VM of that name, up to its "ready". Its output goes to FILE.out.
+# Sets vm_pid. vm_go FILE makes it start.
+vm_start() {
+	local file=$1 name=$2
+	shift 2
+	rm -f "$file.in" "$file.out"
+	mkfifo "$file.in"
+	# opened for both, a FIFO neither blocks nor ends
+	(exec -a qemu-system-x86_64 "$KVMGUEST" -name "guest=$name" --wait-stdin "$@") \
+		<>"$file.in" >"$file.out" 2>"$file.err" &
+	vm_pid=$!
+	started $vm_pid
+	await ready "$file.out"
+}
+
+vm_go() {
+	echo go >"$1.in"
+	rm "$1.in"
+}
+
+# vm_end FILE PID: waits for the end of a VM that ends by itself.
+vm_end() {
+	wait "$2" || die "VM $1 ended with $?: $(cat "$1.err")"
+	grep -q ^done "$1.out" || die "VM $1 was not done: $(cat "$1.out" "$1.err")"
+}
+
+# vm_run FILE VM OPTION...: from start to end.
+vm_run() {
+	vm_start "$@"
+	vm_go "$1"
+	vm_end "$1" $vm_pid
+}
+
+vm_kill() {
+	kill -KILL "$1"
+	wait "$1" 2>/dev/null || true
+}
+
+task_states() {
+	sed 's/.*) \(.\) .*/\1/' /proc/"$1"/task/*/stat
+}
+
+is_stopped() {
+	! task_states "$1" | grep -qv T
+}
+
+# vm_stop PID: no thread of it runs when this returns.
+vm_stop() {
+	kill -STOP "$1"
+	until_true 20 is_stopped "$1" || die "VM $1 does not stop"
+}
+
+vm_continue() {
+	kill -CONT "$1"
+}
+
+# vm_threads PID: the ids of its vCPUs' threads, in order of the vCPUs.
+vm_threads() {
+	grep -l '^CPU [0-9]*/KVM' /proc/"$1"/task/*/comm | while read -r comm; do
+		echo "$(cat "$comm") ${comm%/comm}"
+	done | sort -k2n | sed 's,.*/,,'
+}
+
+# --- kvmscope
+
+# scope FILE ARGUMENT...: to its end. Leaves FILE.out, FILE.err, FILE.status.
+scope() {
+	local file=$1 status=0
+	shift
+	"$KVMSCOPE" "$@" >"$file.out" 2>"$file.err" </dev/null &
+	started $!
+	wait $! || status=$?
+	echo $status >"$file.status"
+}
+
+# scope_start FILE ARGUMENT...: in the background, up to "attached". Sets scope_pid.
+scope_start() {
+	local file=$1
+	shift
+	"$KVMSCOPE" "$@" >"$file.out" 2>"$file.err" </dev/null &
+	scope_pid=$!
+	started $scope_pid
+	await '^attached' "$file.err"
+}
+
+# scope_wait FILE PID: until it ends by itself.
+scope_wait() {
+	local status=0
+	wait "$2" || status=$?
+	echo $status >"$1.status"
+}
+
+# scope_end FILE PID [SIGNAL]: the last report, and the end.
+scope_end() {
+	kill -s "${3:-INT}" "$2"
+	scope_wait "$1" "$2"
+}
+
+has_lines() {
+	[ "$(wc -l <"$2")" -ge "$1" ]
+}
+
+# scope_report FILE PID: one report more, now.
+scope_report() {
+	local lines
+	lines=$(wc -l <"$1.out")
+	kill -USR1 "$2"
+	until_true 20 has_lines $((lines + 1)) "$1.out" || die "no report at SIGUSR1"
+}
+
+# --- the kernel's own trace, which knows nothing of kvmscope
+
+# truth_begin EVENT...: of the group kvm. A histogram of exits too, where this kernel has them.
+truth_begin() {
+	local event
+	echo 0 >$tracing/tracing_on
+	echo 16384 >$tracing/buffer_size_kb
+	echo mono >$tracing/trace_clock
+	for event; do
+		echo 1 >$tracing/events/kvm/"$event"/enable
+	done
+	if [ -e $tracing/events/kvm/kvm_exit/hist ]; then
+		echo 'hist:keys=exit_reason,common_pid:size=4096' >$tracing/events/kvm/kvm_exit/trigger
+	fi
+	: >$tracing/trace
+	echo 1 >$tracing/tracing_on
+}
+
+# truth_end FILE: leaves FILE.trace and, where there is one, FILE.hist.
+truth_end() {
+	local event trigger=$tracing/events/kvm/kvm_exit/trigger
+	echo 0 >$tracing/tracing_on
+	if [ -e $tracing/events/kvm/kvm_exit/hist ]; then
+		cat $tracing/events/kvm/kvm_exit/hist >"$1.hist"
+		echo '!hist:keys=exit_reason,common_pid:size=4096' >$trigger
+	fi
+	for event in $tracing/events/kvm/*/enable; do
+		if grep -q 1 "$event"; then
+			echo 0 >"$event"
+		fi
+	done
+	cat $tracing/trace >"$1.trace"
+	if grep '^\(overrun\|dropped events\): [1-9]' $tracing/per_cpu/cpu*/stats; then
+		die "the kernel's own trace has lost events"
+	fi
+	: >$tracing/trace
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What checks ask of kvmscope's JSON. Input: a list of reports.
+
+# true, or what was there instead.
+def must(f): . as $got | if ($got | f) then true else $got end;
+
+def sum(f): reduce .[] as $x (0; . + ($x | f));
+def abs: if . < 0 then -. else . end;
+
+# The only report.
+def only: if length == 1 then .[0] else error("\(length) reports, not 1") end;
+
+# The rows of a VM of that name, in all reports.
+def vm($name): [.[].vms[] | select(.name == $name)];
+
+# Rows with reason and count -> {reason: count}, summed.
+def counts: reduce .[] as $r ({}; .[$r.reason] += $r.count) | with_entries(select(.value > 0));
+def exits($name): [vm($name)[].exits[]] | counts;
+def userspace($name): [vm($name)[].userspace[]] | counts;
+# Of each vCPU by its id.
+def exits_by_vcpu($name):
+	[vm($name)[].vcpus[]] | group_by(.id)
+	| map({(.[0].id | tostring): ([.[].exits[]] | counts)}) | add;
+
+def losses: [.[].loss | to_entries[]] | group_by(.key)
+	| map({(.[0].key): sum(.value)}) | add | with_entries(select(.value > 0));
+def complete: all(.[]; .complete);
+
+def split_sum: [.split_ns[]] | add;

@@ -1,0 +1,137 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Results and assertions, on the host's side. A check is a function check_NAME that looks at what
+# run_NAME has left in its working directory; its assertions print what is wrong, and go on: what is
+# silent is right.
+#
+# Needs: RESULTS: a file that gets a line "status<TAB>group<TAB>name<TAB>seconds" a test.
+
+tests=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+
+# result ok|FAIL|SKIP GROUP NAME SECONDS [WHY]: one test has ended. Standard input, if it failed, is
+# shown indented.
+result() {
+	local status=$1 group=$2 name=$3 seconds=$4 why=${5:-}
+	printf '%s\t%s\t%s\t%s\n' "$status" "$group" "$name" "$seconds" >>"$RESULTS"
+	if [ "$status" = ok ]; then
+		echo "ok $group: $name ($seconds s)${why:+   $why}"
+	else
+		echo "$status $group: $name: $why ($seconds s)"
+	fi
+	[ "$status" != FAIL ] || sed 's/^/    /' | tail -n 60
+}
+
+# timed GROUP NAME COMMAND...: a test that is a command. Status 77 is SKIP, for which it says why
+# in its last line.
+timed() {
+	local group=$1 name=$2 out status=0 begin=$EPOCHREALTIME seconds
+	shift 2
+	out=$("$@" 2>&1 </dev/null) || status=$?
+	seconds=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $begin }")
+	case $status in
+	0) result ok "$group" "$name" "$seconds" ;;
+	77) result SKIP "$group" "$name" "$seconds" "$(tail -n 1 <<<"$out")" ;;
+	*) result FAIL "$group" "$name" "$seconds" "status $status" <<<"$out" ;;
+	esac
+}
+
+# names_of FILE...: the scenarios in there, in their order.
+names_of() {
+	sed -n 's/^run_\([a-z0-9_]*\)() {$/\1/p' "$@"
+}
+
+# judge GROUP NAME DIR: checks what a scenario has left in DIR, and prints its line.
+judge() {
+	local group=$1 name=$2 dir=$3 title status seconds why
+	title=${name#smp4_}
+	title=${title//_/ }
+	status=$(cat "$dir/status" 2>/dev/null || echo "no status")
+	seconds=$(cat "$dir/seconds" 2>/dev/null || echo 0)
+	case $status in
+	0)
+		(cd "$dir" && "check_$name") >"$dir/check.log" 2>&1 || true
+		if [ ! -s "$dir/check.log" ]; then
+			result ok "$group" "$title" "$seconds" "$(cat "$dir/note" 2>/dev/null)"
+			return
+		fi
+		why=$(head -n 1 "$dir/check.log")
+		;;
+	77)
+		result SKIP "$group" "$title" "$seconds" "$(tail -n 1 "$dir/log")"
+		return
+		;;
+	*)
+		why="the scenario ended with $status"
+		cat "$dir/log" >"$dir/check.log" 2>/dev/null
+		;;
+	esac
+	result FAIL "$group" "$title" "$seconds" "$why" <"$dir/check.log"
+}
+
+# --- assertions
+
+failed() {
+	echo "$*"
+}
+
+# note TEXT: shown behind "ok".
+note() {
+	printf '%s' "${*}; " >>note
+}
+
+# value FILE PROGRAM [OPTION...]: what jq makes of the reports in FILE.
+value() {
+	local file=$1 program=$2
+	shift 2
+	jq -s -c -S -L "$tests" "$@" "include \"lib\"; $program" "$file"
+}
+
+# same WHAT EXPECTED FILE PROGRAM: as JSON.
+same() {
+	local what=$1 expected got
+	expected=$(jq -c -S -n "$2") || expected="no JSON: $2"
+	got=$(value "$3" "$4" 2>&1) || true
+	[ "$got" = "$expected" ] || failed "$what: $got, not $expected"
+}
+
+# holds WHAT FILE PROGRAM [OPTION...]: it yields true; must() in lib.jq helps to tell what else.
+holds() {
+	local what=$1 got
+	shift
+	got=$(value "$@" 2>&1) || true
+	[ "$got" = true ] || failed "not so: $what: $got"
+}
+
+# status_is FILE STATUS: of a run of scope.
+status_is() {
+	local got
+	got=$(cat "$1.status")
+	[ "$got" = "$2" ] || failed "$1: exit status $got, not $2: $(tail -n 3 "$1.err")"
+}
+
+# says FILE PATTERN: a line in there.
+says() {
+	grep -qE -- "$2" "$1" || failed "$1 has no line '$2': $(head -n 5 "$1")"
+}
+
+says_not() {
+	! grep -qE -- "$2" "$1" || failed "$1 has: $(grep -E -m 1 -- "$2" "$1")"
+}
+
+# lines_are FILE N
+lines_are() {
+	local got
+	got=$(wc -l <"$1")
+	[ "$got" = "$2" ] || failed "$1 has $got lines, not $2: $(head -n 5 "$1")"
+}
+
+# at_most WHAT NUMBER LIMIT
+at_most() {
+	awk -v got="$2" -v limit="$3" 'BEGIN { exit !(got <= limit) }' || failed "$1: $2, more than $3"
+}
+
+# answer FILE: what kvmguest's last line says, as "out=N mmio=N ...", to be evaluated.
+answer() {
+	sed -n 's/^done //p' "$1.out"
+}
