@@ -113,19 +113,25 @@ static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
 	return BPF_CORE_READ(v, stat.exits);
 }
 
+/* A task's state; 0: it runs or could. */
+static __always_inline __u64 task_state(const struct task_struct *task)
+{
+	const struct task_struct___since_5_14 *since = (const void *)task;
+	const struct task_struct___before_5_14 *before = (const void *)task;
+
+	if (bpf_core_field_exists(since->__state))
+		return BPF_CORE_READ(since, __state);
+	return BPF_CORE_READ(before, state);
+}
+
 /* The state that prev leaves its CPU in, of sched_switch's arguments; 0: it could go on. */
 static __always_inline __u64 switch_prev_state(const __u64 *ctx, const struct task_struct *prev)
 {
-	const struct task_struct___since_5_14 *since = (const void *)prev;
-	const struct task_struct___before_5_14 *before = (const void *)prev;
-
 	if (ctx[0]) /* preempted: prev->__state may be anything */
 		return 0;
 	if (cfg_switch_state)
 		return (__u32)ctx[3];
-	if (bpf_core_field_exists(since->__state))
-		return BPF_CORE_READ(since, __state);
-	return BPF_CORE_READ(before, state);
+	return task_state(prev);
 }
 
 #endif

@@ -240,3 +240,56 @@ int vcpu__audit(__u64 *ctx)
 	}
 	return 0;
 }
+
+/* threads that user space wants to have a slot, though they have shown no event yet */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_adopt);
+} adoptees SEC(".maps");
+
+#define PF_VCPU 1 /* include/linux/sched.h: set while the task runs a guest */
+
+/*
+ * Walks all tasks when user space reads it, and gives a slot to those of `adoptees`: vCPUs of VMs
+ * that run since before us. A guest on a tickless CPU may not exit for seconds, one that sleeps
+ * may not wake: their time counts from now on, as what they are found at.
+ */
+SEC("iter/task")
+int vcpu__adopt(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct ks_thread_vcpu who = {};
+	struct ks_adopt *adopt;
+	struct ks_vcpu *v;
+	__u32 tid, slot;
+
+	if (!task)
+		return 0;
+	tid = task->pid;
+	adopt = bpf_map_lookup_elem(&adoptees, &tid);
+	if (!adopt || thread_slot(tid))
+		return 0;
+	who.tid = tid;
+	who.vcpu_id = adopt->vcpu_id;
+	slot = vcpu_take(&who, task->tgid, BPF_CORE_READ(task, group_leader, start_boottime));
+	v = vcpu_slot(slot);
+	if (!slot || !v)
+		return 0; /* its events will be counted as lost */
+	v->run_delay = task->sched_info.run_delay;
+	v->idle = adopt->halted;
+	v->dirty = 1;
+	v->mode = adopt->halted ? KS_MODE_KERNEL : KS_MODE_VMM;
+	if (task_state(task))
+		v->off = KS_OFF_BLOCKED;
+	else if (bpf_core_field_exists(task->on_cpu) && !BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu))
+		v->off = KS_OFF_RUNNABLE;
+	else
+		v->mode = task->flags & PF_VCPU ? KS_MODE_GUEST : KS_MODE_NEW;
+	v->key = tid; /* until its first event shows the vCPU's address */
+	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY) ||
+	    bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
+		lose(KS_L_MAP);
+	return 0;
+}

@@ -126,7 +126,7 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 	old = thread_slot(tid);
 	v = vcpu_slot(old);
 	if (old && v && vcpu_is(v, tgid, tid, start) &&
-	    (v->vcpu_id == vcpu_id || vcpu_id < 0 || v->vcpu_id < 0)) {
+	    (v->vcpu_id == vcpu_id || vcpu_id < 0 || v->vcpu_id < 0 || !v->exits)) {
 		slot = old;
 		v->vcpu_id = vcpu_id < 0 ? v->vcpu_id : vcpu_id;
 	} else {
@@ -152,7 +152,7 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY) ||
 	    bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
 		lose(KS_L_MAP);
-	if (!v->key && key >> 63) { /* a kernel address: the vCPU's */
+	if (!(v->key >> 63) && key >> 63) { /* a kernel address: the vCPU's */
 		v->poll_ns = vcpu_poll_ns((const void *)key) + 1;
 		v->base_kernel = vcpu_stat_exits((const void *)key) - v->exits;
 	}

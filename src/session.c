@@ -41,8 +41,8 @@ static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 	if (vasprintf(&message, fmt, ap) < 0)
 		return 0;
-	/* a verifier's log is a message of many lines; the line before says what failed */
-	if (level == LIBBPF_WARN && !strstr(message, "BEGIN PROG LOAD LOG"))
+	/* the first one says what failed; the verifier's log and what failed with it come after */
+	if (level == LIBBPF_WARN && !*last_error)
 		snprintf(last_error, sizeof(last_error), "%.*s",
 			 (int)strcspn(message, "\n"), message);
 	if (log_line)
@@ -103,6 +103,7 @@ static int set_sizes(struct session *s, const struct session_opts *opts)
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.cells, cells + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_cells, cells);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.details, details);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.adoptees, vcpus);
 	return err;
 }
 
@@ -184,6 +185,7 @@ static int try_load(struct session *s, const struct features *f,
 				bpf_program__set_autoload(find_program(s, r->program), true);
 	}
 	bpf_program__set_autoload(s->skel->progs.vcpu__audit, true);
+	bpf_program__set_autoload(s->skel->progs.vcpu__adopt, opts->modes & TRACE_TIMES);
 	err = set_sizes(s, opts);
 	err = err ?: configure(s, f, opts, domains, n);
 	if (err) {
@@ -241,14 +243,23 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 	int err = -EAGAIN;
+	char *error;
 
 	*ret_error = NULL;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {
-		free(*ret_error);
-		*ret_error = NULL;
-		err = try_load(s, f, domains, n, opts, floor, ret_error);
+		error = NULL;
+		*last_error = '\0';
+		err = try_load(s, f, domains, n, opts, floor, &error);
+		if (!err) {
+			free(*ret_error);
+			*ret_error = NULL;
+		} else if (!*ret_error) {
+			*ret_error = error; /* the first is the one that tells */
+		} else {
+			free(error);
+		}
 	}
 	features__drop_btf(f);
 	if (err)
@@ -359,6 +370,42 @@ int session__audit(struct session *s)
 
 	for (; ctx[0] < s->entries[ARRAY_VCPUS] && !err; ctx[0] += KS_AUDIT_BATCH)
 		err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.vcpu__audit), &run);
+	return err;
+}
+
+bool session__knows_thread(const struct session *s, pid_t tid)
+{
+	uint32_t key = tid, slot;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.threads), &key, &slot);
+}
+
+int session__adopt(struct session *s, const struct adoptee *list, size_t n)
+{
+	struct bpf_map *map = s->skel->maps.adoptees;
+	struct bpf_link *link;
+	int fd, err = 0;
+	char buf[16];
+
+	if (!n || bpf_program__fd(s->skel->progs.vcpu__adopt) < 0)
+		return 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		struct ks_adopt value = {.vcpu_id = list[i].vcpu_id, .halted = list[i].halted};
+
+		err = bpf_map_update_elem(bpf_map__fd(map), &list[i].tid, &value, BPF_ANY);
+	}
+	link = bpf_program__attach_iter(s->skel->progs.vcpu__adopt, NULL);
+	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+	if (fd < 0) {
+		err = -errno;
+	} else {
+		while (read(fd, buf, sizeof(buf)) > 0) /* the walk itself; it prints nothing */
+			;
+		close(fd);
+	}
+	bpf_link__destroy(link);
+	for (size_t i = 0; i < n; i++)
+		bpf_map_delete_elem(bpf_map__fd(map), &list[i].tid);
 	return err;
 }
 

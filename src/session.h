@@ -71,6 +71,18 @@ uint64_t session__missed_runs(const struct session *s);
  */
 int session__heal(struct session *s, uint64_t counted);
 
+/* A vCPU's thread that has shown no event yet. */
+struct adoptee {
+	uint32_t tid;
+	int32_t vcpu_id; /* -1: unknown */
+	bool halted;	 /* it sleeps in KVM's halt */
+};
+
+/* Does the kernel side follow this thread? */
+bool session__knows_thread(const struct session *s, pid_t tid);
+/* Has it follow these from now on. 0 or -errno; what is not followed is seen at its first event. */
+int session__adopt(struct session *s, const struct adoptee *list, size_t n);
+
 /*
  * Has the kernel side note, for each vCPU, how many exits it counted and how many KVM did, at the
  * same moment: ks_vcpu.audit_*. 0 or -errno (this kernel can't: the numbers stay 0).

@@ -212,6 +212,14 @@ scope_report() {
 
 # truth_begin EVENT...: of the group kvm. A histogram of exits too, where this kernel has them.
 truth_begin() {
+	if [ -e $tracing/events/kvm/kvm_exit/hist ]; then
+		echo 'hist:keys=exit_reason,common_pid:size=4096' >$tracing/events/kvm/kvm_exit/trigger
+	fi
+	truth_begin_plain "$@"
+}
+
+# Without it.
+truth_begin_plain() {
 	local event
 	echo 0 >$tracing/tracing_on
 	echo 16384 >$tracing/buffer_size_kb
@@ -219,9 +227,6 @@ truth_begin() {
 	for event; do
 		echo 1 >$tracing/events/kvm/"$event"/enable
 	done
-	if [ -e $tracing/events/kvm/kvm_exit/hist ]; then
-		echo 'hist:keys=exit_reason,common_pid:size=4096' >$tracing/events/kvm/kvm_exit/trigger
-	fi
 	: >$tracing/trace
 	echo 1 >$tracing/tracing_on
 }
@@ -230,7 +235,7 @@ truth_begin() {
 truth_end() {
 	local event trigger=$tracing/events/kvm/kvm_exit/trigger
 	echo 0 >$tracing/tracing_on
-	if [ -e $tracing/events/kvm/kvm_exit/hist ]; then
+	if grep -q '^hist' $trigger; then
 		cat $tracing/events/kvm/kvm_exit/hist >"$1.hist"
 		echo '!hist:keys=exit_reason,common_pid:size=4096' >$trigger
 	fi

@@ -13,6 +13,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include "adopt.h"
 #include "command.h"
 #include "join.h"
 #include "session.h"
@@ -362,8 +363,10 @@ static int loop(struct trace *t, sigset_t *signals)
 		if (fds[FD_UEVENT].revents)
 			vms__dispatch(t->vms);
 		if (fds[FD_RESCAN].revents &&
-		    read(fds[FD_RESCAN].fd, &ticks, sizeof(ticks)) == sizeof(ticks))
+		    read(fds[FD_RESCAN].fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			vms__rescan(t->vms);
+			adopt__vcpus(t->session, t->vms, c->roots.proc ?: "/proc");
+		}
 		if (fds[FD_INTERVAL].revents &&
 		    read(fds[FD_INTERVAL].fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			bool last = c->count && done + 1 >= c->count;
@@ -438,6 +441,7 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 	status = open_session(&t);
 	if (status >= 0)
 		goto out;
+	adopt__vcpus(t.session, t.vms, c->roots.proc ?: "/proc");
 	open_reporters(&t);
 	inform(c, "attached");
 	t.cpu_before = cpu_time();

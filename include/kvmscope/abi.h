@@ -106,6 +106,12 @@ struct ks_detail {
 	__u64 key;
 };
 
+/* What user space knows of a thread that is a vCPU and has shown no event yet: see vcpu__adopt(). */
+struct ks_adopt {
+	__s32 vcpu_id; /* -1: unknown */
+	__u32 halted;  /* it sleeps, and in KVM's halt */
+};
+
 /* vcpu__audit()'s argument is the first of so many slots. */
 #define KS_AUDIT_BATCH 256
 

@@ -13,20 +13,15 @@ exits_of_ops='{io: 1010, npf: 505, cpuid: 211, msr: 107, hlt: 53}'
 exits_of_other_ops='{io: 602, npf: 309, cpuid: 401, msr: 31, hlt: 97}'
 userspace_of_ops='{io: 1010, mmio: 504, hlt: 53}'
 
-# same_as_truth FILE VM TRUTH [PID]: counts of all reasons, those of chance too. With PID only that
-# process' (of one vCPU).
+# same_as_truth FILE VM TRUTH: of the only VM that ran. All reasons, those of chance too.
 same_as_truth() {
-	local threads=${4:-.}
-	same "$2: exits as in the kernel's trace" \
-		"$(sed -nE 's/^.*-([0-9]+) +\[.*: kvm_exit: .*reason (.*) rip .*/\1 \2/p' "$3.trace" |
-			grep -E "^$threads " | sed 's/^[0-9]* //' | jq -Rn \
-			'reduce inputs as $r ({}; .[$r | ascii_downcase] += 1)')" \
-		"$1" "exits(\"$2\")"
+	local trace='s/^.*-[0-9]+ +\[.*: kvm_exit: .*reason (.*) rip .*/\1/p' hist
+	same "$2: exits as in the kernel's trace" "$(sed -nE "$trace" "$3.trace" |
+		jq -Rn 'reduce inputs as $r ({}; .[$r | ascii_downcase] += 1)')" "$1" "exits(\"$2\")"
 	[ -e "$3.hist" ] || return 0
-	same "$2: exits as in the kernel's histogram" \
-		"$(sed -nE 's/^\{ exit_reason: *([0-9]+), common_pid: *([0-9]+) \} hitcount: *([0-9]+).*/\2 \1 \3/p' \
-			"$3.hist" | grep -E "^$threads " | jq -Rn \
-			'reduce (inputs / " ") as [$_, $code, $n] ({}; .[$code] += ($n | tonumber))')" \
+	hist='s/^\{ exit_reason: *([0-9]+), .*\} hitcount: *([0-9]+).*/\1 \2/p'
+	same "$2: exits as in the kernel's histogram" "$(sed -nE "$hist" "$3.hist" |
+		jq -Rn 'reduce (inputs / " ") as [$code, $n] ({}; .[$code] += ($n | tonumber))')" \
 		"$1" "[vm(\"$2\")[].exits[]] | map({(.code | tostring): .count}) | add"
 }
 

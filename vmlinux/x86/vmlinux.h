@@ -42,6 +42,12 @@ struct task_struct {
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	struct sched_info sched_info;
+	unsigned int flags;
+	int on_cpu;
+};
+
+struct bpf_iter__task {
+	struct task_struct *task;
 };
 
 /* until v5.14 (2f064a59a11f): volatile long state; since: unsigned int __state */
