@@ -42,7 +42,7 @@ static __always_inline int on_detail(__u32 metric, __u64 key, __u64 op)
 
 	if (!v || v->flags & KS_VCPU_IGNORED)
 		return 0;
-	d.slot = this_cpu()->slot;
+	d.slot = v->slot;
 	known = bpf_map_lookup_elem(&details, &d);
 	n = known ? *known : detail_new(&d);
 	cell = cell_get(n);

@@ -7,10 +7,10 @@
 #include "vmlinux.h"
 #include "vcpu_time.bpf.h"
 
-static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v, __u32 slot)
+static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v)
 {
 	if (!v->steal_cell)
-		v->steal_cell = cell_new(slot, KS_M_STEAL_LATENCY, 0);
+		v->steal_cell = cell_new(v->slot, KS_M_STEAL_LATENCY, 0);
 	return cell_get(v->steal_cell);
 }
 
@@ -29,9 +29,9 @@ static __always_inline void on_switch_out(struct ks_vcpu *v, bool could_run, __u
 	v->off = could_run ? KS_OFF_RUNNABLE : KS_OFF_BLOCKED;
 }
 
-static __always_inline void on_switch_in(struct ks_vcpu *v, __u32 slot)
+static __always_inline void on_switch_in(struct ks_vcpu *v)
 {
-	struct ks_cell *cell = steal_cell(v, slot);
+	struct ks_cell *cell = steal_cell(v);
 	__u64 now = bpf_ktime_get_ns();
 	__u64 d = time_since(v, now);
 
@@ -45,7 +45,7 @@ static __always_inline void on_switch_in(struct ks_vcpu *v, __u32 slot)
 		v->pend_off = d;
 		v->wake_t = now;
 		if (!v->wake_cell)
-			v->wake_cell = cell_new(slot, KS_M_WAKE_LATENCY, 0);
+			v->wake_cell = cell_new(v->slot, KS_M_WAKE_LATENCY, 0);
 	} else {
 		v->ns[KS_UNACCOUNTED] += d; /* its way out was missed */
 	}
@@ -90,7 +90,7 @@ int vcpu__sched_switch_btf(__u64 *ctx)
 		on_switch_out(v, !switch_prev_state(ctx, prev), prev->sched_info.run_delay);
 	v = vcpu_coming(cpu, next->pid);
 	if (v)
-		on_switch_in(v, cpu->slot);
+		on_switch_in(v);
 	return 0;
 }
 
@@ -107,118 +107,7 @@ int vcpu__sched_switch_raw(__u64 *ctx)
 			      BPF_CORE_READ(prev, sched_info.run_delay));
 	v = vcpu_coming(cpu, BPF_CORE_READ(next, pid));
 	if (v)
-		on_switch_in(v, cpu->slot);
-	return 0;
-}
-
-/*
- * A halt is over: it took ns from when KVM began to poll, and waited says whether the vCPU slept
- * (virt/kvm/kvm_main.c, kvm_vcpu_halt).
- */
-static __always_inline void on_wakeup(__u64 ns, bool waited)
-{
-	struct ks_vcpu *v = vcpu_current();
-	__u64 now = bpf_ktime_get_ns();
-	__u64 poll, total;
-
-	if (!v || v->mode != KS_MODE_KERNEL || v->flags & KS_VCPU_IGNORED)
-		return;
-	exit_dirty(v);
-	if (v->pend_off)
-		split_off(v, current_run_delay());
-	v->pend_on += time_since(v, now);
-	if (v->poll_ns) {
-		total = vcpu_poll_ns((const void *)v->key) + 1;
-		poll = total - v->poll_ns;
-		v->poll_ns = total;
-	} else {
-		poll = waited ? ns - v->pend_sleep - v->wake_wait : ns;
-		if ((__s64)poll < 0)
-			poll = 0;
-	}
-	settle(v, true, poll);
-	if (!waited) {
-		v->wake_t = now;
-		v->wake_wait = 0;
-	}
-}
-
-SEC("tp_btf/kvm_vcpu_wakeup")
-int vcpu__kvm_vcpu_wakeup_btf(__u64 *ctx)
-{
-	on_wakeup(ctx[0], (__u8)ctx[1]);
-	return 0;
-}
-
-SEC("raw_tp/kvm_vcpu_wakeup")
-int vcpu__kvm_vcpu_wakeup_raw(__u64 *ctx)
-{
-	on_wakeup(ctx[0], (__u8)ctx[1]);
-	return 0;
-}
-
-/* Notes both counts of exits, ours and KVM's. */
-static __always_inline void audit(struct ks_vcpu *v)
-{
-	__u64 kernel;
-
-	if (!(v->key >> 63))
-		return;
-	kernel = vcpu_stat_exits((const void *)v->key);
-	if (!kernel)
-		return;
-	v->audit_exits = v->exits;
-	v->audit_kernel = kernel - v->base_kernel;
-}
-
-/*
- * Fires before the thread gives up its files (kernel/exit.c, do_exit), so before the VM and its
- * vCPUs can be freed: from here on their addresses mean nothing.
- */
-static __always_inline void on_thread_end(__u32 tid)
-{
-	struct ks_thread_vcpu who = {.tid = tid};
-	__u32 slot = thread_slot(tid);
-	struct ks_cell *cell;
-	struct ks_vcpu *v;
-	__u64 now;
-
-	if (!slot)
-		return;
-	v = vcpu_slot(slot);
-	if (!v || v->tid != tid)
-		return;
-	now = bpf_ktime_get_ns();
-	exit_dirty(v);
-	charge(v, now);
-	settle_rest(v);
-	if (v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM) {
-		cell = cell_get(v->cell);
-		if (cell)
-			cell->count++; /* an exit that will not end */
-	}
-	audit(v);
-	v->end = now;
-	v->key = 0;
-	v->mode = KS_MODE_GONE;
-	who.vcpu_id = v->vcpu_id;
-	bpf_map_delete_elem(&slots, &who);
-	bpf_map_delete_elem(&threads, &tid);
-}
-
-SEC("tp_btf/sched_process_exit")
-int vcpu__sched_process_exit_btf(__u64 *ctx)
-{
-	struct task_struct *task = (void *)ctx[0];
-
-	on_thread_end(task->pid);
-	return 0;
-}
-
-SEC("raw_tp/sched_process_exit")
-int vcpu__sched_process_exit_raw(__u64 *ctx)
-{
-	on_thread_end(bpf_get_current_pid_tgid());
+		on_switch_in(v);
 	return 0;
 }
 

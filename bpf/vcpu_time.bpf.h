@@ -62,6 +62,15 @@ static __always_inline __u64 time_since(struct ks_vcpu *v, __u64 now)
 	return d;
 }
 
+/*
+ * now, or what the clock shows by this time if the vCPU's thread was switched out and in since it
+ * was read: from v7.2 on BTF and raw tracepoint programs are preemptible.
+ */
+static __always_inline __u64 not_before(const struct ks_vcpu *v, __u64 now)
+{
+	return (__s64)(now - v->t) < 0 ? bpf_ktime_get_ns() : now;
+}
+
 /* Charges the time on CPU up to now. For a vCPU that is on a CPU. */
 static __always_inline void charge(struct ks_vcpu *v, __u64 now)
 {
@@ -133,6 +142,20 @@ static __always_inline void settle_rest(struct ks_vcpu *v)
 		split_off(v, current_run_delay());
 	if (v->pend_on || v->pend_sleep)
 		settle(v, v->idle, 0);
+}
+
+/* Notes both counts of exits, ours and KVM's. */
+static __always_inline void audit(struct ks_vcpu *v)
+{
+	__u64 kernel;
+
+	if (!(v->key >> 63))
+		return;
+	kernel = vcpu_stat_exits((const void *)v->key);
+	if (!kernel)
+		return;
+	v->audit_exits = v->exits;
+	v->audit_kernel = kernel - v->base_kernel;
 }
 
 #endif

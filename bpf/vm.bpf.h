@@ -96,6 +96,7 @@ static __noinline __u32 vcpu_take(struct ks_thread_vcpu *who, __u32 tgid, __u64 
 
 	if (bpf_map_pop_elem(&free_vcpus, &slot) || !(v = vcpu_slot(slot)))
 		return 0;
+	v->slot = slot;
 	v->tid = who->tid;
 	v->vcpu_id = who->vcpu_id;
 	v->start = start;

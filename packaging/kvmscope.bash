@@ -56,16 +56,20 @@ _kvmscope_offer()
 # that is neither ASCII nor a letter or digit, are left out: such a VM has a pid, too.
 _kvmscope_vms()
 {
-	local json object='"name":"(([^"\\]|\\.)*)","name_source":"[^"]*","uuid":("([^"\\]*)"|null),"pid":([0-9]+),'
-	local safe='^[][:alnum:] ._:@%+=,/~#&;()<>|*?!$^{}`['\''-]+$' name
-	json=$("$kvmscope" vms -j 2>/dev/null) || return
-	# A quote inside a string has a backslash before it: no name can pass for the start of an object.
-	while [[ $json =~ $object ]]; do
-		name=${BASH_REMATCH[1]}
-		[[ $name =~ $safe ]] || name=''
-		printf '%s\t%s\t%s\n' "${BASH_REMATCH[5]}" "${BASH_REMATCH[4]:--}" "$name"
-		json=${json#*"${BASH_REMATCH[0]}"}
-	done
+	local safe='^[][:alnum:] ._:@%+=,/~#&;()<>|*?!$^{}`['\''-]+$' line pid uuid name
+	# A quote inside a string has a backslash before it: no name can pass for the start of an
+	# object. grep, for bash's own matching takes minutes for a name of some thousand bytes.
+	"$kvmscope" vms -j 2>/dev/null | LC_ALL=C grep -aoE \
+		'"name":"([^"\\]|\\.)*","name_source":"[^"]*","uuid":("[^"]*"|null),"pid":[0-9]+' |
+		while IFS= read -r line; do
+			pid=${line##*:} line=${line%,\"pid\":*}
+			uuid=${line##*:} line=${line%,\"uuid\":*}
+			uuid=${uuid//\"/}
+			line=${line%\",\"name_source\":*}
+			name=${line#\"name\":\"}
+			[[ ${#name} -le 256 && $name =~ $safe ]] || name=''
+			printf '%s\t%s\t%s\n' "$pid" "${uuid/null/-}" "$name"
+		done
 }
 
 # $1: as above, $2: what was typed, $3: pid, if only that will do
@@ -95,6 +99,13 @@ _kvmscope_values()
 	printf '%s\n' $doc
 }
 
+# --help, the lines that go on from the one above joined to it. $1: the command, if any
+_kvmscope_help()
+{
+	# shellcheck disable=SC2086 # there may be none
+	"$kvmscope" $1 --help 2>/dev/null | sed -e ':a' -e '$!N' -e 's/\n  \{20,\}/ /' -e ta -e P -e D
+}
+
 _kvmscope()
 {
 	local kvmscope=${1/#\~/$HOME} readline=$2 words cur raw quote
@@ -102,13 +113,13 @@ _kvmscope()
 	COMPREPLY=()
 	kvmscope=$(type -P -- "$kvmscope") || return 0
 	_kvmscope_split
-	help=$("$kvmscope" --help 2>/dev/null) || return 0
+	help=$(_kvmscope_help '')
 
 	# The command is the first word that is one, as a value of an option can't be told from it.
 	for word in "${words[@]:1}"; do
 		if [[ $word == [a-z]* ]] && grep -q "^  $word  " <<<"$help"; then
 			command=$word
-			help=$("$kvmscope" "$command" --help 2>/dev/null) || return 0
+			help=$(_kvmscope_help "$command")
 			break
 		fi
 	done

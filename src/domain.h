@@ -58,6 +58,7 @@ struct event {
 	const char *system, *name;
 	unsigned int modes; /* enum trace_mode, or'ed */
 	bool optional;	    /* the domain can do without */
+	bool preemptible;   /* it fires where its thread may be preempted: see features.h, srcu_fast */
 	struct rung rungs[RUNGS_MAX]; /* in order of preference; ends at program NULL */
 	/* Is it wanted on this host at all? NULL: yes. */
 	bool (*wanted)(const struct features *f);

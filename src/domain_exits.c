@@ -81,7 +81,7 @@ static const struct event events[] = {
 	},
 	{
 		.system = "kvm", .name = "kvm_userspace_exit",
-		.modes = TRACE_TIMES | TRACE_USERSPACE,
+		.modes = TRACE_TIMES | TRACE_USERSPACE, .preemptible = true,
 		.rungs = {
 			{"exits__kvm_userspace_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
 			{"exits__kvm_userspace_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
@@ -110,17 +110,20 @@ static const struct event events[] = {
 	},
 	{
 		.system = "kvm", .name = "kvm_vcpu_wakeup", .modes = TRACE_TIMES,
+		.preemptible = true,
 		.rungs = {
 			{"vcpu__kvm_vcpu_wakeup_btf", RUNG_BTF, ARG_ANY, false, NULL},
 			{"vcpu__kvm_vcpu_wakeup_raw", RUNG_RAW, ARG_ANY, true, NULL},
+			{"vcpu__kvm_vcpu_wakeup_tp", RUNG_TP, ARG_ANY, true, NULL},
 		},
 	},
 	{
 		.system = "sched", .name = "sched_process_exit",
-		.modes = TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE,
+		.modes = TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE, .preemptible = true,
 		.rungs = {
 			{"vcpu__sched_process_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
 			{"vcpu__sched_process_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
+			{"vcpu__sched_process_exit_tp", RUNG_TP, ARG_ANY, true, NULL},
 		},
 	},
 };
@@ -136,6 +139,8 @@ static int configure(struct session *s, const struct features *f)
 		{"cfg_entry_vcpu_at", "kvm_entry", "vcpu_id"},
 		{"cfg_user_reason_at", "kvm_userspace_exit", "reason"},
 		{"cfg_user_errno_at", "kvm_userspace_exit", "errno"},
+		{"cfg_wakeup_ns_at", "kvm_vcpu_wakeup", "ns"},
+		{"cfg_wakeup_waited_at", "kvm_vcpu_wakeup", "waited"},
 	};
 	int at, err = 0;
 

@@ -149,6 +149,7 @@ static void look_at_btf(struct features *f)
 	}
 	f->kvm_btf = features__tp_args(f, "kvm_entry") >= 0;
 	f->rdonly_cast = find_type(f, "bpf_rdonly_cast", BTF_KIND_FUNC, &btf) > 0;
+	f->srcu_fast = find_type(f, "init_srcu_struct_fast", BTF_KIND_FUNC, &btf) > 0;
 }
 
 /* Back ends show under /sys/module, as modules and, for their parameters, when built in. */

@@ -26,6 +26,11 @@ struct features {
 	bool vmlinux_btf;	 /* /sys/kernel/btf/vmlinux can be parsed */
 	bool kvm_btf;		 /* types of KVM are known: from vmlinux or from kvm.ko's BTF */
 	bool rdonly_cast;	 /* kfunc bpf_rdonly_cast */
+	/*
+	 * The kernel has SRCU-fast, by which v7.2 runs tracepoints: BTF and raw programs are then
+	 * preemptible where the event is, and skipped while they are preempted.
+	 */
+	bool srcu_fast;
 	char lockdown[32];	 /* none, integrity, confidentiality; "" where there is no such LSM */
 	char tracefs[64];	 /* where tracefs is, "" if nowhere */
 	bool debugfs_kvm;	 /* /sys/kernel/debug/kvm can be listed */

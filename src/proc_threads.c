@@ -18,7 +18,7 @@
 #define PATH_SIZE 32
 
 /* Every so many samples of a process its threads are listed and named anew, whatever else. */
-#define REFRESH_PERIOD 32
+#define REFRESH_PERIOD 64
 
 /* A thread is born with its maker's name and takes its own a moment later: look twice. */
 #define NAME_LOOKS 2

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * vhost workers that are kernel threads of their own, and the VMs that they work for: up to
- * Linux 6.3, and from 6.17 on where vhost's fork_from_owner_default is 0. Otherwise they are
- * threads of the VM's process (vhost_task), found among its others.
+ * Linux 6.3, and where vhost has a parameter fork_from_owner_default that is 0 (6.17, and stable
+ * kernels since). Otherwise they are threads of the VM's process (vhost_task), found among its
+ * others.
  */
 #ifndef KVMSCOPE_PROC_VHOST_H
 #define KVMSCOPE_PROC_VHOST_H

@@ -42,6 +42,14 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 	return r->missing ? r->missing(f) : NULL;
 }
 
+static bool has_classic(const struct features *f, const struct event *e)
+{
+	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++)
+		if (r->kind == RUNG_TP && !rung_missing(f, e, r, NULL, 0))
+			return true;
+	return false;
+}
+
 static void choose(const struct features *f, const struct event *e, enum rung_kind floor,
 		   struct choice *c)
 {
@@ -49,8 +57,13 @@ static void choose(const struct features *f, const struct event *e, enum rung_ki
 	char buf[128];
 
 	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++) {
-		missing = r->kind < floor ? "the kernel refused to load it"
-					  : rung_missing(f, e, r, buf, sizeof(buf));
+		if (r->kind < floor)
+			missing = "the kernel refused to load it";
+		else
+			missing = rung_missing(f, e, r, buf, sizeof(buf));
+		if (!missing && r->kind != RUNG_TP && e->preemptible && f->srcu_fast &&
+		    has_classic(f, e))
+			missing = "its runs may be skipped on this kernel";
 		if (!missing) {
 			c->rung = r;
 			return;

@@ -317,13 +317,17 @@ static uint64_t misses(const struct session *s, const struct choice *c)
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.recursion_misses;
 }
 
+uint64_t session__missed_by(const struct session *s, size_t i)
+{
+	return s->choices[i].rung ? misses(s, &s->choices[i]) + s->healed_misses[i] : 0;
+}
+
 uint64_t session__missed_runs(const struct session *s)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < s->n_choices; i++)
-		if (s->choices[i].rung)
-			sum += misses(s, &s->choices[i]) + s->healed_misses[i];
+		sum += session__missed_by(s, i);
 	return sum;
 }
 

@@ -65,6 +65,9 @@ uint64_t session__attached_at(const struct session *s);
  */
 uint64_t session__missed_runs(const struct session *s);
 
+/* The same of one choice: session__choices(s)[i]. */
+uint64_t session__missed_by(const struct session *s, size_t i);
+
 /*
  * Changes over to classic tracepoints, which are never skipped, for each event whose
  * program missed more than one run in 10,000 of those counted. Returns how many changed.

@@ -65,15 +65,22 @@ end_all() {
 	: >"$PIDS"
 }
 
+# Seconds, as precisely as the shell can tell.
 now() {
 	local up _
-	read -r up _ </proc/uptime
-	echo "$up"
+	# shellcheck disable=SC3028 # bash's
+	if [ -n "${EPOCHREALTIME:-}" ]; then
+		echo "$EPOCHREALTIME"
+	else
+		read -r up _ </proc/uptime
+		echo "$up"
+	fi
 }
 
 # scenario NAME DIR: runs run_NAME in DIR, which gets log, status and seconds, too.
 scenario() {
 	local name=$1 dir=$2 pid watch status=0 begin seconds=0
+	rm -rf "$dir"
 	mkdir -p "$dir"
 	begin=$(now)
 	(
@@ -85,7 +92,7 @@ scenario() {
 	(
 		while sleep 1 && kill -0 $pid; do
 			seconds=$((seconds + 1))
-			[ $seconds -lt 120 ] || kill -KILL $pid
+			[ $seconds -lt 300 ] || kill -KILL $pid
 		done
 	) 2>/dev/null &
 	watch=$!
@@ -98,6 +105,12 @@ scenario() {
 
 # --- virtual machines
 
+# In place of the shell that calls it, as QEMU's process looks. Both shells have exec -a.
+exec_as_qemu() {
+	# shellcheck disable=SC3038
+	exec -a qemu-system-x86_64 "$KVMGUEST" "$@"
+}
+
 # vm_start FILE VM OPTION...: a VM of that name, up to its "ready". Its output goes to FILE.out.
 # Sets vm_pid. vm_go FILE makes it start.
 vm_start() {
@@ -106,8 +119,7 @@ vm_start() {
 	rm -f "$file.in" "$file.out"
 	mkfifo "$file.in"
 	# opened for both, a FIFO neither blocks nor ends
-	(exec -a qemu-system-x86_64 "$KVMGUEST" -name "guest=$name" --wait-stdin "$@") \
-		<>"$file.in" >"$file.out" 2>"$file.err" &
+	exec_as_qemu -name "guest=$name" --wait-stdin "$@" <>"$file.in" >"$file.out" 2>"$file.err" &
 	vm_pid=$!
 	started $vm_pid
 	await ready "$file.out"
@@ -239,7 +251,7 @@ truth_end() {
 		cat $tracing/events/kvm/kvm_exit/hist >"$1.hist"
 		echo '!hist:keys=exit_reason,common_pid:size=4096' >$trigger
 	fi
-	for event in $tracing/events/kvm/*/enable; do
+	for event in "$tracing"/events/kvm/*/enable; do
 		if grep -q 1 "$event"; then
 			echo 0 >"$event"
 		fi

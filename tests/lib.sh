@@ -12,14 +12,17 @@ tests=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # result ok|FAIL|SKIP GROUP NAME SECONDS [WHY]: one test has ended. Standard input, if it failed, is
 # shown indented.
 result() {
-	local status=$1 group=$2 name=$3 seconds=$4 why=${5:-}
-	printf '%s\t%s\t%s\t%s\n' "$status" "$group" "$name" "$seconds" >>"$RESULTS"
+	local status=$1 group=$2 name=$3 seconds=$4 why=${5:-} fd
+	exec {fd}>>"$RESULTS"
+	flock "$fd" # there may be another kernel's suite beside us
+	printf '%s\t%s\t%s\t%s\n' "$status" "$group" "$name" "$seconds" >&"$fd"
 	if [ "$status" = ok ]; then
 		echo "ok $group: $name ($seconds s)${why:+   $why}"
 	else
 		echo "$status $group: $name: $why ($seconds s)"
 	fi
 	[ "$status" != FAIL ] || sed 's/^/    /' | tail -n 60
+	exec {fd}>&-
 }
 
 # timed GROUP NAME COMMAND...: a test that is a command. Status 77 is SKIP, for which it says why
@@ -44,8 +47,7 @@ names_of() {
 # judge GROUP NAME DIR: checks what a scenario has left in DIR, and prints its line.
 judge() {
 	local group=$1 name=$2 dir=$3 title status seconds why
-	title=${name#smp4_}
-	title=${title//_/ }
+	title=${name//_/ }
 	status=$(cat "$dir/status" 2>/dev/null || echo "no status")
 	seconds=$(cat "$dir/seconds" 2>/dev/null || echo 0)
 	case $status in

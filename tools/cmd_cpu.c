@@ -31,13 +31,21 @@ static void histograms(struct text *t, const struct row *vm)
 
 static void text(struct text *t, const struct report *r, const void *opts)
 {
-	const struct rows *vms = row__get_rows(&r->top, "vms");
+	const struct rows *all = row__get_rows(&r->top, "vms");
+	/* the last one is the host: see join.c */
+	const struct rows guests = {.row = all->row, .n = all->n ? all->n - 1 : 0}, *vms = &guests;
 
 	(void)opts;
 	layout__begin(t, r);
 	layout__cpu(t, vms);
 	text__blank(t);
 	layout__waits(t, vms);
+	text__blank(t);
+	layout__threads(t, vms, r->elapsed_ns);
+	if (vms->n)
+		text__blank(t);
+	if (all->n)
+		layout__host(t, all->row[all->n - 1]);
 	for (size_t i = 0; text__opts(t)->histograms && i < vms->n; i++)
 		histograms(t, vms->row[i]);
 	if (vms->n)
@@ -52,7 +60,7 @@ COMMAND(cmd_cpu) = {
 	.examples = "  kvmscope cpu 1         every second\n"
 		    "  kvmscope cpu -j 10 1   one object for 10 seconds\n",
 	.trace = {"exits"},
-	.report = {"cpu"},
+	.report = {"cpu", "threads"},
 	.modes = modes,
 	.text = text,
 };

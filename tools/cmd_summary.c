@@ -5,6 +5,8 @@
 #include "layout.h"
 #include "util.h"
 
+#define SCREEN_VMS 20
+
 static unsigned int modes(const void *opts)
 {
 	(void)opts;
@@ -44,12 +46,19 @@ static uint64_t vm_exits(const struct row *vm)
 	return layout__count(vm, row__get_rows(vm, "exits")->n ? "exits" : "userspace");
 }
 
-static int by_exits(const void *a, const void *b)
+/* Time that a VM's vCPUs waited for a CPU or kept one busy outside the guest; then exits. */
+static int by_pain(const void *a, const void *b)
 {
-	uint64_t x = vm_exits(*(const struct row *const *)a);
-	uint64_t y = vm_exits(*(const struct row *const *)b);
+	const struct row *x = *(const struct row *const *)a, *y = *(const struct row *const *)b;
+	uint64_t sx[KS_STATES], sy[KS_STATES], px, py;
 
-	return (x < y) - (x > y);
+	layout__split_sum(x, sx);
+	layout__split_sum(y, sy);
+	px = sx[KS_STEAL] + sx[KS_KERNEL] + sx[KS_VMM];
+	py = sy[KS_STEAL] + sy[KS_KERNEL] + sy[KS_VMM];
+	if (px != py)
+		return px < py ? 1 : -1;
+	return (vm_exits(x) < vm_exits(y)) - (vm_exits(x) > vm_exits(y));
 }
 
 static void text(struct text *t, const struct report *r, const void *opts)
@@ -68,12 +77,13 @@ static void text(struct text *t, const struct report *r, const void *opts)
 	const struct rows *vms = row__get_rows(&r->top, "vms");
 	const struct row **order = xcalloc(vms->n, sizeof(*order));
 	uint64_t sum[KS_STATES], total, part;
+	size_t shown = vms->n;
 
 	(void)opts;
 	layout__begin(t, r);
 	for (size_t i = 0; i < vms->n; i++)
 		order[i] = vms->row[i];
-	qsort(order, vms->n, sizeof(*order), by_exits);
+	qsort(order, vms->n, sizeof(*order), by_pain);
 	text__table(t, 0);
 	text__column(t, "VM", TEXT_LEFT, 0);
 	text__column(t, "vCPUs", TEXT_RIGHT, 1);
@@ -81,7 +91,9 @@ static void text(struct text *t, const struct report *r, const void *opts)
 	text__column(t, "most costly", TEXT_LEFT, 0);
 	for (size_t p = 0; p < ARRAY_SIZE(parts); p++)
 		text__column(t, parts[p].title, TEXT_RIGHT, 0);
-	for (size_t i = 0; i < vms->n; i++) {
+	if (!text__opts(t)->all && shown > SCREEN_VMS)
+		shown = SCREEN_VMS;
+	for (size_t i = 0; i < shown; i++) {
 		total = layout__split_sum(order[i], sum);
 		text__cell(t, text__safe(t, row__get_text(order[i], "name"), 20));
 		text__cell(t, text__count(t, row__get_rows(order[i], "vcpus")->n));
@@ -95,6 +107,8 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		}
 	}
 	text__table_end(t);
+	if (shown < vms->n)
+		text__line(t, "and %zu VMs with less going on (-v shows all)", vms->n - shown);
 	free(order);
 	layout__end(t, r);
 }

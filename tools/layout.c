@@ -14,6 +14,7 @@
 
 void layout__begin(struct text *t, const struct report *r)
 {
+	const struct rows *vms = row__get_rows(&r->top, "vms");
 	char when[64];
 	struct tm tm;
 
@@ -22,7 +23,7 @@ void layout__begin(struct text *t, const struct report *r)
 		strftime(when, sizeof(when), "%F %T", &tm);
 		text__colored(t, TEXT_DIM, "%s.%03ld", when, r->start.tv_nsec / 1000000);
 	}
-	if (!row__get_rows(&r->top, "vms")->n)
+	if (!vms->n || (vms->n == 1 && !row__get_u64(vms->row[0], "pid")))
 		text__line(t, "no VM in %s", text__ns(t, r->elapsed_ns));
 }
 
@@ -435,5 +436,64 @@ void layout__waits(struct text *t, const struct rows *vms)
 			wait_cells(t, wake);
 		}
 	}
+	text__table_end(t);
+}
+
+/* Share of the interval, as a column of `cpu`: "12.3", a dash where it is not known. */
+static void share_cell(struct text *t, const struct row *row, const char *field, uint64_t wall)
+{
+	const struct field *f = row__field(row, field);
+
+	text__cell(t, f && f->kind == FIELD_INT && wall
+			      ? text__format(t, "%.1f", 100.0 * f->num.value / wall)
+			      : NULL);
+}
+
+void layout__threads(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
+{
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "other threads", TEXT_LEFT, 0);
+	text__column(t, "", TEXT_RIGHT, 0);
+	text__column(t, "cpu %", TEXT_RIGHT, 0);
+	text__column(t, "steal %", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct rows *groups = row__get_rows(vms->row[i], "threads");
+
+		for (size_t k = 0; groups && k < groups->n; k++) {
+			const struct row *g = groups->row[k];
+
+			text__cell(t, k ? "" : text__safe(t, row__get_text(vms->row[i], "name"),
+							  CPU_NAME_COLUMNS));
+			text__cell(t, row__get_text(g, "group"));
+			text__cell(t, text__count(t, row__get_u64(g, "threads")));
+			share_cell(t, g, "cpu_ns", elapsed_ns);
+			share_cell(t, g, "steal_ns", elapsed_ns);
+		}
+	}
+	text__table_end(t);
+}
+
+void layout__host(struct text *t, const struct row *host)
+{
+	static const struct {
+		const char *title, *field;
+	} parts[] = {
+		{"user", "user_ns"},	   {"system", "system_ns"}, {"irq", "irq_ns"},
+		{"softirq", "softirq_ns"}, {"guest", "guest_ns"},   {"steal", "steal_ns"},
+		{"iowait", "iowait_ns"},   {"idle", "idle_ns"},
+	};
+	uint64_t wall = row__get_u64(host, "wall_ns");
+
+	if (!wall)
+		return;
+	text__table(t, 0);
+	text__column(t, "(host)", TEXT_LEFT, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		text__column(t, parts[i].title, TEXT_RIGHT, 0);
+	text__cell(t, text__format(t, "%llu CPUs, %%",
+				   (unsigned long long)row__get_u64(host, "cpus")));
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		share_cell(t, host, parts[i].field, wall);
 	text__table_end(t);
 }

@@ -28,6 +28,10 @@ void layout__histogram(struct text *t, const char *vm, const struct row *row);
 void layout__cpu(struct text *t, const struct rows *vms);
 /* How long vCPUs waited for a CPU, each time, and how long their wake-ups from halts took. */
 void layout__waits(struct text *t, const struct rows *vms);
+/* VMs' threads that are no vCPUs, by group: shares of one CPU. */
+void layout__threads(struct text *t, const struct rows *vms, uint64_t elapsed_ns);
+/* The host's time, in shares of all its CPUs. */
+void layout__host(struct text *t, const struct row *host);
 /* A sentence in the background, after the figures. Silent with -q. */
 void layout__prose(struct text *t, const char *sentence);
 

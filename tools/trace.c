@@ -267,7 +267,7 @@ static int report_now(struct trace *t, bool final)
 	delta__free(delta);
 	snapshot__free(t->before);
 	t->before = now;
-	if (session__heal(t->session, snapshot__count(now, KS_M_USERSPACE)))
+	if (!final && session__heal(t->session, snapshot__count(now, KS_M_USERSPACE)))
 		inform(t->common, "the kernel skipped program runs: changed over to classic "
 				  "tracepoints where it did");
 	return output__status(t->common, err);
@@ -393,6 +393,26 @@ static int loop(struct trace *t, sigset_t *signals)
 	return status;
 }
 
+/* -v: by which program each event is traced, and at the end how many of its runs were skipped. */
+static void say_how(const struct trace *t, bool end)
+{
+	const struct choice *choices;
+	size_t n = session__choices(t->session, &choices);
+
+	for (size_t i = 0; t->common->verbose && i < n; i++) {
+		const struct choice *c = &choices[i];
+		uint64_t missed = session__missed_by(t->session, i);
+
+		if (!end)
+			inform(t->common, "%s:%s: %s%s%s", c->event->system, c->event->name,
+			       c->rung ? c->rung->program : "not traced", *c->why ? "; no " : "",
+			       c->why);
+		else if (missed)
+			inform(t->common, "%s:%s: %llu runs skipped", c->event->system,
+			       c->event->name, (unsigned long long)missed);
+	}
+}
+
 static void say_what(const struct trace *t)
 {
 	const struct common *c = t->common;
@@ -441,11 +461,13 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 	status = open_session(&t);
 	if (status >= 0)
 		goto out;
+	say_how(&t, false);
 	adopt__vcpus(t.session, t.vms, c->roots.proc ?: "/proc");
 	open_reporters(&t);
 	inform(c, "attached");
 	t.cpu_before = cpu_time();
 	status = loop(&t, &signals);
+	say_how(&t, true);
 	if (status == STATUS_OK && c->strict && t.lost) {
 		complain("data was lost, and --strict was given");
 		status = STATUS_LOST;

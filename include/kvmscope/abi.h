@@ -171,9 +171,11 @@ struct ks_vcpu {
 	__u64 start;  /* group_leader->start_boottime, ns: with tgid, the VM */
 	__u64 since;  /* when the slot was taken, CLOCK_MONOTONIC ns */
 	__u64 end;    /* when its thread ended, else 0 */
+	__u32 slot;   /* its own number */
 	__u32 tgid;
 	__u32 tid;
 	__u32 isa;
+	__u32 pad;
 	__u32 idle;	  /* where dirty: the exit is one by which a guest waits (HLT) */
 
 	/* the exit under way, where dirty */

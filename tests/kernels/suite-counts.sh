@@ -1,4 +1,5 @@
 # shellcheck shell=dash
+# shellcheck disable=SC2016,SC2086,SC2154 # jq variables; lists of options; set by lib-vm.sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Scenarios: every exit is counted, once, for the VM and the vCPU that it is of. What the guest does

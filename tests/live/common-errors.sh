@@ -1,0 +1,252 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2086,SC2154 # jq variables; lists of options; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios for this machine and for the kernels of the matrix: what is wrong is told in a clear
+# line, by the right exit status, and leaves nothing behind.
+
+as_nobody() {
+	if setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
+		setpriv --reuid 65534 --clear-groups "$@"
+	else
+		su -s /bin/sh nobody -c "$*"
+	fi
+}
+
+# error_is FILE STATUS PATTERN: that status, nothing on stdout, and on stderr, behind the line that
+# says what is traced, one line.
+error_is() {
+	status_is "$1" "$2"
+	lines_are "$1.out" 0
+	says "$1.err" "^kvmscope: .*$3"
+	grep -v '^Tracing \|^attached$' "$1.err" >"$1.rest" || true
+	lines_are "$1.rest" 1
+}
+
+# --- command line
+
+run_usage() {
+	scope unknown_command exit
+	scope unknown_option exits --bye
+	scope bad_by exits --by color
+	scope bad_interval exits -- -1
+	scope bad_count exits 1 0
+	scope too_many exits 1 1 1
+	scope bad_slots --max-vcpus 0
+	scope bad_color --color sometimes
+	scope bad_pid -p init
+	scope no_pattern exits --vm ''
+	scope version -V
+	scope help --help
+	for command in exits cpu vms check; do
+		scope help_$command $command --help
+	done
+}
+
+check_usage() {
+	local file
+	for file in unknown_command bad_by bad_interval bad_count too_many bad_slots bad_color bad_pid; do
+		error_is $file 2 .
+		says $file.err 'see kvmscope.* --help$'
+	done
+	error_is no_pattern 2 .
+	status_is unknown_option 2
+	lines_are unknown_option.out 0
+	status_is version 0
+	says version.out '^kvmscope [0-9]'
+	for file in help help_exits help_cpu help_vms help_check; do
+		status_is $file 0
+		lines_are $file.err 0
+		says $file.out '^Usage: kvmscope '
+		says $file.out '^Exit status: '
+		narrow $file.out
+	done
+}
+
+# narrow FILE: its lines are no longer than a terminal is wide.
+narrow() {
+	local long
+	long=$(LC_ALL=C.UTF-8 grep -E '^.{81}' "$1" | head -n 3) || true
+	[ -z "$long" ] || failed "$1 is wider than 80 columns: $long"
+}
+
+# --- what is missing
+
+run_not_root() {
+	KVMSCOPE="as_nobody $KVMSCOPE"
+	for command in exits cpu check vms; do
+		status=0
+		$KVMSCOPE $command >$command.out 2>$command.err </dev/null || status=$?
+		echo $status >$command.status
+	done
+	status=0
+	$KVMSCOPE 0.1 1 >summary.out 2>summary.err </dev/null || status=$?
+	echo $status >summary.status
+}
+
+check_not_root() {
+	local file
+	for file in exits cpu summary; do
+		error_is $file 3 'privilege is missing.*run as root$'
+	done
+	status_is check 3
+	says check.out '^no +privilege '
+	says check.out '-> run as root'
+	status_is vms 0
+}
+
+# with_mount COMMAND...: in a mount namespace of its own.
+with_mount() {
+	unshare -m sh -euc 'mount --make-rprivate / 2>/dev/null || true
+		mount '"$mount"'
+		exec "$@"' sh "$@"
+}
+
+run_no_btf() {
+	: >empty
+	mount="--bind empty /sys/kernel/btf/vmlinux"
+	for command in exits check; do
+		status=0
+		with_mount "$KVMSCOPE" $command >$command.out 2>$command.err </dev/null || status=$?
+		echo $status >$command.status
+	done
+}
+
+check_no_btf() {
+	error_is exits 4 'has no BTF.*CONFIG_DEBUG_INFO_BTF'
+	status_is check 4
+	says check.out '^no +BTF '
+}
+
+run_no_kvm_device() {
+	mount="-t tmpfs none /dev"
+	for command in exits check; do
+		status=0
+		with_mount "$KVMSCOPE" $command >$command.out 2>$command.err || status=$?
+		echo $status >$command.status
+	done
+}
+
+check_no_kvm_device() {
+	error_is exits 4 'no KVM: /dev/kvm is missing.*modprobe'
+	status_is check 4
+	says check.out '^no +kvm '
+}
+
+# Where it is a module: kvm's back end, and then all of it.
+run_no_kvm_module() {
+	[ -z "${LIVE:-}" ] || skip "not on this machine: it may have VMs"
+	rmmod kvm_amd
+	scope no_back_end exits
+	rmmod kvm
+	scope exits exits
+	scope check check
+	scope vms vms
+	modprobe kvm-amd
+	scope again exits 0.1 1
+}
+
+check_no_kvm_module() {
+	error_is no_back_end 4 'no KVM: .*modprobe'
+	error_is exits 4 'no KVM: .*modprobe'
+	status_is check 4
+	status_is vms 0
+	status_is again 0
+}
+
+# --- output that can't be written
+
+run_output_to_a_closed_pipe() {
+	(
+		status=0
+		"$KVMSCOPE" exits 0.2 2>pipe.err </dev/null || status=$?
+		echo $status >pipe.status
+	) | head -n 1 >pipe.out
+	(
+		status=0
+		"$KVMSCOPE" vms -j 2>vms.err </dev/null || status=$?
+		echo $status >vms.status
+	) | true
+}
+
+check_output_to_a_closed_pipe() {
+	status_is pipe 0
+	lines_are pipe.out 1
+	says_not pipe.err '^kvmscope: '
+	status_is vms 0
+}
+
+run_output_to_a_full_disk() {
+	scope option exits -j 0.2 -o /dev/full
+	scope nowhere exits 0.2 1 -o nowhere/file
+	for command in exits vms check; do
+		status=0
+		interval=
+		[ $command != exits ] || interval=0.2
+		"$KVMSCOPE" $command -j $interval >/dev/full 2>$command.err </dev/null || status=$?
+		echo $status >$command.status
+	done
+}
+
+check_output_to_a_full_disk() {
+	local file
+	error_is option 1 '/dev/full: No space left on device$'
+	error_is nowhere 1 'nowhere/file.*: No such file or directory$'
+	for file in exits vms check; do
+		: >$file.out
+		error_is $file 1 'standard output: No space left on device$'
+	done
+}
+
+# --- signals
+
+run_signals() {
+	for signal in INT TERM; do
+		scope_start $signal exits -j
+		scope_end $signal $scope_pid $signal
+	done
+	scope_start HUP exits -j 0.2 -o reports
+	until_true 20 test -s reports
+	mv reports reports.1
+	kill -HUP $scope_pid
+	until_true 20 test -s reports
+	scope_end HUP $scope_pid
+}
+
+check_signals() {
+	local signal
+	for signal in INT TERM HUP; do
+		status_is $signal 0
+		says_not $signal.err '^kvmscope: '
+	done
+	lines_are INT.out 1
+	lines_are TERM.out 1
+	holds "reports in both files" reports 'length | must(. > 0)'
+	holds "reports in both files" reports.1 'length | must(. > 0)'
+	cat reports.1 reports >all
+	holds "one after the other, none twice" all '[.[].start] | must(. == (unique))'
+}
+
+no_program() {
+	! bpftool prog show id "$1" >/dev/null 2>&1
+}
+
+run_killed_it_leaves_no_program() {
+	scope_start scope exits -j
+	sed -n 's/^prog_id:[^0-9]*//p' /proc/$scope_pid/fdinfo/* | sort -nu >programs
+	while read -r id; do
+		bpftool prog show id "$id" >/dev/null
+	done <programs
+	kill -KILL $scope_pid
+	scope_wait scope $scope_pid
+	while read -r id; do
+		until_true 20 no_program "$id" || echo "program $id is left"
+	done <programs >left
+}
+
+check_killed_it_leaves_no_program() {
+	cat left
+	at_most "least number of programs" 4 "$(wc -l <programs)"
+	status_is scope 137
+	note "$(wc -l <programs) programs"
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Loads every program alone, not only those that a session would choose here, in each of the forms
+ * that it has by its constants, and prints what the verifier had to look at. Then runs some.
+ *
+ * Usage: bpf_tests OBJECT
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <cmocka.h>
+#include "exit_rows.h"
+#include "object.h"
+
+#define PROGRAMS_MAX 64
+
+static struct btf *vmlinux, *kvm;
+
+/* Has the kernel, or kvm.ko, such a type or function? */
+static const struct btf_type *find(const char *name, __u32 kind, const struct btf **ret_btf)
+{
+	const struct btf *all[] = {vmlinux, kvm};
+	int id;
+
+	for (size_t i = 0; i < 2; i++) {
+		id = all[i] ? btf__find_by_name_kind(all[i], name, kind) : -ENOENT;
+		if (id > 0) {
+			*ret_btf = all[i];
+			return btf__type_by_id(all[i], id);
+		}
+	}
+	return NULL;
+}
+
+static int tracepoint_args(const char *event)
+{
+	const struct btf_type *t;
+	const struct btf *btf;
+	char name[128];
+
+	snprintf(name, sizeof(name), "btf_trace_%s", event);
+	t = find(name, BTF_KIND_TYPEDEF, &btf);
+	if (!t)
+		return -1;
+	t = btf__type_by_id(btf, btf__type_by_id(btf, t->type)->type);
+	return btf_vlen(t) - 1;
+}
+
+/* Loads it in one form. Returns the instructions that the verifier went through; 0: not known. */
+static unsigned int load(const char *program, bool as_here, bool counts)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	struct object *o = object__open();
+	const struct btf *btf;
+	struct bpf_program *prog;
+
+	assert_non_null(o);
+	prog = object__want(o, program);
+	assert_non_null(prog);
+	assert_true(object__set(o, "cfg_cast",
+				as_here && find("bpf_rdonly_cast", BTF_KIND_FUNC, &btf)));
+	assert_true(object__set(o, "cfg_switch_state",
+				as_here && tracepoint_args("sched_switch") > 3));
+	assert_true(object__set(o, "cfg_filter", as_here));
+	assert_true(object__set(o, "cfg_counts", counts));
+	if (object__load(o))
+		fail_msg("%s: %s", program, object__log());
+	assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len), 0);
+	object__close(o);
+	return info.verified_insns;
+}
+
+static void test_load(void **state)
+{
+	const char *program = *state;
+	struct object *o = object__open();
+	const char *section;
+	unsigned int insns;
+
+	assert_non_null(o);
+	section = bpf_program__section_name(object__want(o, program));
+	if (!strncmp(section, "tp_btf/", 7) && tracepoint_args(section + 7) < 0) {
+		printf("# %s: no BTF for its event\n", program);
+		object__close(o);
+		skip();
+	}
+	object__close(o);
+	insns = load(program, true, false);
+	load(program, true, true);
+	load(program, false, false);
+	if (insns)
+		printf("# %s: the verifier went through %u instructions\n", program, insns);
+}
+
+static size_t list_programs(struct CMUnitTest *tests, size_t max)
+{
+	struct object *o = object__open();
+	struct bpf_program *prog;
+	size_t n = 0;
+
+	if (!o) {
+		fprintf(stderr, "%s: %s\n%s", object_path, strerror(errno), object__log());
+		exit(EXIT_FAILURE);
+	}
+	bpf_object__for_each_program(prog, object__bpf(o)) {
+		if (n == max)
+			break;
+		tests[n].name = strdup(bpf_program__name(prog));
+		tests[n].test_func = test_load;
+		tests[n].initial_state = (void *)tests[n].name;
+		n++;
+	}
+	object__close(o);
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	struct CMUnitTest tests[PROGRAMS_MAX + EXIT_ROW_TESTS] = {};
+	size_t n;
+
+	if (argc != 2) {
+		fprintf(stderr, "Usage: %s OBJECT\n", argv[0]);
+		return 2;
+	}
+	object_path = argv[1];
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	vmlinux = btf__load_vmlinux_btf();
+	kvm = vmlinux ? btf__load_module_btf("kvm", vmlinux) : NULL;
+	n = list_programs(tests, PROGRAMS_MAX);
+	memcpy(&tests[n], exit_row_tests, sizeof(exit_row_tests));
+	n += EXIT_ROW_TESTS;
+	return _cmocka_run_group_tests("bpf", tests, n, NULL, NULL);
+}

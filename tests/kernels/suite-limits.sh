@@ -1,0 +1,192 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2086,SC2154 # jq variables; lists of options; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios: tables that are full, VMs that nobody asked for, VMs that end, program runs that the
+# kernel skips. What is counted is right, what is not counted is told.
+
+# What kvmguest does on each vCPU from its first entry on.
+short_ops="--out 101 --mmio 23 --cpuid 211 --hlt 13"
+exits_of_short_ops='{io: 102, npf: 25, cpuid: 211, hlt: 13}'
+
+# --- more vCPUs than slots
+
+run_more_vcpus_than_slots() {
+	scope_start scope exits --by vcpu -j --max-vcpus 2 --strict
+	vm_run vm web1 $short_ops --vcpus 4
+	scope_end scope $scope_pid
+}
+
+check_more_vcpus_than_slots() {
+	status_is scope 6
+	says scope.err '^kvmscope: data was lost'
+	same "the vCPUs that fit" "$exits_of_short_ops as \$e | [\$e, \$e]" scope.out \
+		'exits_by_vcpu("web1") | map_values(del(.interrupt)) | [.[]]'
+	holds "the rest is told" scope.out \
+		'[complete, (losses | keys), losses.vcpu_slots_full > 0] | must(. == [false, ["vcpu_slots_full"], true])'
+}
+
+# --- filters
+
+run_filter() {
+	uuid=5b0c7c64-5d3f-4c4e-8d6e-1f1a2b3c4d5e
+	vm_start one web1 --hold $short_ops -uuid $uuid
+	one=$vm_pid
+	vm_start two web2 --hold $short_ops
+	vm_start three db1 --hold $short_ops
+	scope vms vms -j
+	by=0 scopes=
+	for filter in "-n web1" "-n web*" "--vm $uuid" "-p $one" "-n db1 --vm web2"; do
+		by=$((by + 1))
+		set -f
+		scope_start by$by exits -j $filter
+		set +f
+		scopes="$scopes $scope_pid"
+	done
+	for vm in one two three; do
+		vm_go $vm
+	done
+	for vm in one two three; do
+		await ^done $vm.out
+	done
+	vm_run late web3 $short_ops
+	by=0
+	for pid in $scopes; do
+		by=$((by + 1))
+		scope_end by$by "$pid"
+	done
+	scope none exits --vm 'nobody*' 0.1 1
+	scope none_vms vms --vm nobody
+}
+
+check_filter() {
+	local n
+	holds "the VMs" vms.out '[.[].vms[] | [.name, .name_source, .platform, (.vcpus | length)]] | sort |
+		must(. == [["db1", "cmdline", "qemu", 1], ["web1", "cmdline", "qemu", 1],
+		["web2", "cmdline", "qemu", 1]])'
+	for n in 1 2 3 4 5; do
+		status_is by$n 0
+		holds "by$n: complete" by$n.out 'complete'
+		same "by$n: what it counts" "$exits_of_short_ops | .npf -= 2" by$n.out \
+			'[.[].vms[] | select(.name != "web3").exits | counts | del(.interrupt)] | unique | .[0]'
+	done
+	for n in 1 3 4; do
+		holds "by$n: who" by$n.out '[.[].vms[].name] | must(. == ["web1"])'
+	done
+	holds "glob: who" by2.out '[.[].vms[].name] | sort | must(. == ["web1", "web2", "web3"])'
+	same "glob: the late one" "$exits_of_short_ops" by2.out 'exits("web3") | del(.interrupt)'
+	holds "two patterns: who" by5.out '[.[].vms[].name] | sort | must(. == ["db1", "web2"])'
+	for n in none none_vms; do
+		status_is $n 5
+		lines_are $n.out 0
+		says $n.err "^kvmscope: no VM matches 'nobody"
+		says $n.err '^  web1 .*pid .*uuid 5b0c7c64'
+		says $n.err '^  db1 '
+	done
+}
+
+# --- VMs that end
+
+run_vm_that_is_killed() {
+	truth_begin kvm_exit
+	scope_start scope exits -j
+	vm_start vm web1 --forever --out 5 --cpuid 11 --vcpus 2
+	vm_go vm
+	sleep 0.5
+	vm_kill $vm_pid
+	truth_end truth
+	scope_report scope $scope_pid
+	scope_report scope $scope_pid
+	scope_end scope $scope_pid
+}
+
+check_vm_that_is_killed() {
+	same_as_truth scope.out web1 truth
+	holds "in the next report, and in none after it" scope.out \
+		'[.[].vms | length] | must(. == [1, 0, 0])'
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+}
+
+run_vm_between_two_reports() {
+	scope_start scope exits -j
+	vm_run vm web1 $short_ops
+	scope_report scope $scope_pid
+	vm_run vm web1 $short_ops
+	vm_run other web2 $short_ops
+	scope_end scope $scope_pid
+}
+
+check_vm_between_two_reports() {
+	holds "one, then two" scope.out '[.[] | [.vms[].name] | sort] | must(. == [["web1"], ["web1", "web2"]])'
+	same "what they did" "$exits_of_short_ops as \$e | [\$e, \$e, \$e]" scope.out \
+		'[.[].vms[].exits | counts | del(.interrupt)]'
+}
+
+# More than there are slots: those of the dead are given to the next.
+run_a_hundred_short_vms() {
+	scope_start scope exits -j 0.2 --max-vcpus 8
+	n=0
+	while [ $n -lt 100 ]; do
+		n=$((n + 1))
+		(exec_as_qemu -name guest=vm$n --out 101 --cpuid 53) >vm.out
+		grep -q ^done vm.out
+	done
+	scope_end scope $scope_pid
+}
+
+check_a_hundred_short_vms() {
+	holds "the sum" scope.out '[.[].vms[].exits[]] | counts | del(.interrupt) |
+		must(. == {io: 10200, cpuid: 5300, npf: 200})'
+	holds "each by itself" scope.out '[.[].vms[] | {pid, exits: (.exits | counts)}] | group_by(.pid) |
+		map([.[].exits | to_entries[]] | group_by(.key) | map({(.[0].key): sum(.value)}) | add |
+		del(.interrupt)) | unique | must(. == [{io: 102, cpuid: 53, npf: 2}])'
+	holds "a hundred" scope.out '[.[].vms[] | select(.exits | length > 0).pid] | unique | length |
+		must(. == 100)'
+	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+	holds "each has its name" scope.out '[.[].vms[] | select(.exits | length > 0) |
+		[.pid, .name]] | group_by(.[0]) | map(map(.[1]) | map(select(startswith("vm") | not))) |
+		map(select(length > 0)) | must(. == [])'
+}
+
+# --- skipped runs: from v7.2 on the kernel skips a program that is preempted in itself
+
+four_vms() {
+	local n pids=
+	for n in 1 2 3 4; do
+		vm_start vm$n web$n --out 10007 --pin 0
+		pids="$pids $vm_pid"
+	done
+	for n in 1 2 3 4; do
+		vm_go vm$n
+	done
+	for n in $pids; do
+		wait "$n"
+	done
+}
+
+run_skipped_runs_are_told() {
+	scope_start scope exits --by userspace --counts -j
+	four_vms
+	scope_end scope $scope_pid
+}
+
+check_skipped_runs_are_told() {
+	holds "what is counted and what is told to be lost are all" scope.out \
+		'[([.[].vms[].userspace[].count] | add), (losses.recursion_misses // 0)] |
+		must(add == 4 * 10009)'
+	holds "complete says so" scope.out '[complete, losses] | must(.[0] == (.[1] == {}))'
+	note "$(value scope.out 'losses.recursion_misses // 0') skipped"
+}
+
+run_skipped_runs_are_healed() {
+	scope_start scope exits --by userspace --counts -j 0.5
+	four_vms
+	scope_end scope $scope_pid
+}
+
+check_skipped_runs_are_healed() {
+	holds "what is counted and what is told to be lost are all" scope.out \
+		'[([.[].vms[].userspace[].count] | add), (losses.recursion_misses // 0)] |
+		must(add == 4 * 10009)'
+	note "$(value scope.out '[.[].loss.recursion_misses]') skipped"
+}
