@@ -114,23 +114,28 @@ $(B)/tests/kvmguest: $(GUEST_SRCS) $(wildcard tests/guest/*.h) | $(B)/tests
 
 GUEST := $(B)/tests/kvmguest
 
+BPF_TESTS := $(B)/tests/bpf_tests
+$(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(wildcard tests/bpf/*.h include/kvmscope/*) | $(B)/tests
+	$(call say,TEST)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter %.c,$^) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
+
 check: $(UNIT_TESTS) $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
 	$(Q)tests/run unit $(B)
 
-check-bpf: all ## loads every program on this kernel; root
+check-bpf: all $(BPF_TESTS) ## loads every program on this kernel; root
 	$(Q)$(SUDO) tests/run bpf $(B)
 
 check-live: all $(GUEST) ## real VMs on this machine's kernel; root
 	$(Q)$(SUDO) tests/run live $(B)
 
-check-kernels: all static $(GUEST) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
+check-kernels: all static $(GUEST) $(BPF_TESTS) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
 	$(Q)KERNELS="$(KERNELS)" tests/run kernels $(B)
 
 bench: all static $(GUEST) ## what an event costs, in instructions, beside its peers
 	$(Q)tests/bench/run $(B)
 
 test: deps-test ## installs what the tests need, builds, runs them all
-	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUEST) $(UNIT_TESTS) $(FUZZERS)
+	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUEST) $(BPF_TESTS) $(UNIT_TESTS) $(FUZZERS)
 	$(Q)tests/run all $(B)
 
 demo: deps-build ## installs what the build needs, builds, traces this host's VMs and a demo VM

@@ -41,6 +41,11 @@ static __always_inline void on_userspace_exit(__u32 reason, __s32 error)
 		v->user_cells[row] = n;
 	}
 	cell = cell_get(n);
+	if (cell && cell->key != key) { /* a shared row, and it is the other one's */
+		lose(KS_L_REASONS);
+		cell = NULL;
+		n = 0;
+	}
 	if (cell)
 		cell->count++;
 	if (cfg_counts)

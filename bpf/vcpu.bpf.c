@@ -172,7 +172,8 @@ int vcpu__adopt(struct bpf_iter__task *ctx)
 	v->mode = adopt->halted ? KS_MODE_KERNEL : KS_MODE_VMM;
 	if (task_state(task))
 		v->off = KS_OFF_BLOCKED;
-	else if (bpf_core_field_exists(task->on_cpu) && !BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu))
+	else if (bpf_core_field_exists(task->on_cpu) &&
+		 !BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu))
 		v->off = KS_OFF_RUNNABLE;
 	else
 		v->mode = task->flags & PF_VCPU ? KS_MODE_GUEST : KS_MODE_NEW;

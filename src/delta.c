@@ -161,7 +161,8 @@ static bool subtract_cell(const struct delta *d, const struct snap_cell *now,
 	return out->count || out->hist.count || parts;
 }
 
-/* The cell of that number at the interval's start, if it was the same vCPU's and measured the same. */
+/* The cell of that number at the interval's start, if it was the same vCPU's and measured the same.
+ */
 static const struct snap_cell *cell_before(const struct delta *d, const struct owned_cell *o)
 {
 	const struct snap_cell *before = d->from ? snapshot__cell(d->from, o->cell->number) : NULL;

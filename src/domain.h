@@ -50,15 +50,16 @@ struct rung {
 	/* Anything else that it needs. Returns NULL if all is there, else what is missing. */
 	const char *(*missing)(const struct features *f);
 };
-#define ARG_ANY	 (-1)
-#define ARG_NONE (-ENOENT)
+#define ARG_ANY	  (-1)
+#define ARG_NONE  (-ENOENT)
 #define RUNGS_MAX 5
 
 struct event {
 	const char *system, *name;
 	unsigned int modes; /* enum trace_mode, or'ed */
 	bool optional;	    /* the domain can do without */
-	bool preemptible;   /* it fires where its thread may be preempted: see features.h, srcu_fast */
+	bool preemptible;   /* it fires where its thread may be preempted: see features.h, srcu_fast
+			     */
 	struct rung rungs[RUNGS_MAX]; /* in order of preference; ends at program NULL */
 	/* Is it wanted on this host at all? NULL: yes. */
 	bool (*wanted)(const struct features *f);
@@ -98,10 +99,10 @@ struct domain {
 	void (*report_host)(const struct report_ctx *ctx, struct row *row);
 };
 
-#define DOMAIN(ident)                                                                              \
-	static const struct domain ident;                                                          \
-	static const struct domain *const ident##_entry                                            \
-		__attribute__((section("ks_domains"), used, retain)) = &ident;                     \
+#define DOMAIN(ident)                                                          \
+	static const struct domain ident;                                      \
+	static const struct domain *const ident##_entry                        \
+		__attribute__((section("ks_domains"), used, retain)) = &ident; \
 	static const struct domain ident
 
 /* By name; NULL when there is none. */

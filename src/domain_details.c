@@ -12,8 +12,12 @@
 
 #define KEYS_MAX 256 /* rows of a VM, without the one for the rest */
 
-#define RAW_EVENT(event, mode, rung)                                                               \
-	{.system = "kvm", .name = event, .modes = mode, .rungs = {{rung, RUNG_RAW, ARG_ANY, true}}}
+#define RAW_EVENT(event, mode, rung)                                      \
+	{                                                                 \
+		.system = "kvm", .name = event, .modes = mode, .rungs = { \
+			{rung, RUNG_RAW, ARG_ANY, true}                   \
+		}                                                         \
+	}
 
 static const struct event events[] = {
 	RAW_EVENT("kvm_pio", TRACE_PORT, "details__kvm_pio_raw"),
@@ -21,11 +25,14 @@ static const struct event events[] = {
 	RAW_EVENT("kvm_msr", TRACE_MSR, "details__kvm_msr_raw"),
 	RAW_EVENT("kvm_hypercall", TRACE_HYPERCALL, "details__kvm_hypercall_raw"),
 	{
-		.system = "kvm", .name = "kvm_page_fault", .modes = TRACE_PAGE_FAULT,
-		.rungs = {
-			{"details__kvm_page_fault_raw", RUNG_RAW, 0, false, NULL},
-			{"details__kvm_page_fault_raw_old", RUNG_RAW, ARG_NONE, true, NULL},
-		},
+		.system = "kvm",
+		.name = "kvm_page_fault",
+		.modes = TRACE_PAGE_FAULT,
+		.rungs =
+			{
+				{"details__kvm_page_fault_raw", RUNG_RAW, 0, false, NULL},
+				{"details__kvm_page_fault_raw_old", RUNG_RAW, ARG_NONE, true, NULL},
+			},
 	},
 };
 
@@ -135,7 +142,8 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 			}
 			if (kinds[k].ops)
 				row__text(r, "op",
-					  l->key == KS_KEY_REST ? NULL : ops[l->key >> KS_OP_SHIFT & 3]);
+					  l->key == KS_KEY_REST ? NULL
+								: ops[l->key >> KS_OP_SHIFT & 3]);
 			row__u64(r, "count", l->count);
 			row__hist(r, "latency", &l->hist);
 		}

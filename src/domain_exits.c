@@ -43,9 +43,8 @@ static const char *pointer_missing(const struct features *f)
 
 static const char *exit_record_missing(const struct features *f)
 {
-	return features__tp_field(f, "kvm", "kvm_exit", "vcpu_id") < 0
-		       ? "the record has no vcpu_id"
-		       : NULL;
+	return features__tp_field(f, "kvm", "kvm_exit", "vcpu_id") < 0 ? "the record has no vcpu_id"
+								       : NULL;
 }
 
 static const char *entry_record_missing(const struct features *f)
@@ -63,68 +62,93 @@ static bool no_exit_events(const struct features *f)
 
 static const struct event events[] = {
 	{
-		.system = "kvm", .name = "kvm_exit", .modes = TRACE_COUNTS | TRACE_TIMES,
-		.rungs = {
-			{"exits__kvm_exit_btf", RUNG_BTF, 0, false, vendor_types_missing},
-			{"exits__kvm_exit_raw", RUNG_RAW, 0, false, vendor_types_missing},
-			{"exits__kvm_exit_raw_reason", RUNG_RAW, 1, true, NULL},
-			{"exits__kvm_exit_tp", RUNG_TP, ARG_ANY, true, exit_record_missing},
-		},
+		.system = "kvm",
+		.name = "kvm_exit",
+		.modes = TRACE_COUNTS | TRACE_TIMES,
+		.rungs =
+			{
+				{"exits__kvm_exit_btf", RUNG_BTF, 0, false, vendor_types_missing},
+				{"exits__kvm_exit_raw", RUNG_RAW, 0, false, vendor_types_missing},
+				{"exits__kvm_exit_raw_reason", RUNG_RAW, 1, true, NULL},
+				{"exits__kvm_exit_tp", RUNG_TP, ARG_ANY, true, exit_record_missing},
+			},
 	},
 	{
-		.system = "kvm", .name = "kvm_entry", .modes = TRACE_TIMES,
-		.rungs = {
-			{"exits__kvm_entry_btf", RUNG_BTF, 0, false, pointer_missing},
-			{"exits__kvm_entry_raw", RUNG_RAW, 0, true, pointer_missing},
-			{"exits__kvm_entry_tp", RUNG_TP, ARG_ANY, true, entry_record_missing},
-		},
+		.system = "kvm",
+		.name = "kvm_entry",
+		.modes = TRACE_TIMES,
+		.rungs =
+			{
+				{"exits__kvm_entry_btf", RUNG_BTF, 0, false, pointer_missing},
+				{"exits__kvm_entry_raw", RUNG_RAW, 0, true, pointer_missing},
+				{"exits__kvm_entry_tp", RUNG_TP, ARG_ANY, true,
+				 entry_record_missing},
+			},
 	},
 	{
-		.system = "kvm", .name = "kvm_userspace_exit",
-		.modes = TRACE_TIMES | TRACE_USERSPACE, .preemptible = true,
-		.rungs = {
-			{"exits__kvm_userspace_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
-			{"exits__kvm_userspace_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
-			{"exits__kvm_userspace_exit_tp", RUNG_TP, ARG_ANY, true, NULL},
-		},
+		.system = "kvm",
+		.name = "kvm_userspace_exit",
+		.modes = TRACE_TIMES | TRACE_USERSPACE,
+		.preemptible = true,
+		.rungs =
+			{
+				{"exits__kvm_userspace_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
+				{"exits__kvm_userspace_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"exits__kvm_userspace_exit_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
 	},
 	{
-		.system = "kvm", .name = "kvm_fpu", .modes = TRACE_TIMES, .optional = true,
+		.system = "kvm",
+		.name = "kvm_fpu",
+		.modes = TRACE_TIMES,
+		.optional = true,
 		.wanted = no_exit_events,
-		.rungs = {
-			{"exits__kvm_fpu_btf", RUNG_BTF, ARG_ANY, false, NULL},
-			{"exits__kvm_fpu_raw", RUNG_RAW, ARG_ANY, true, NULL},
-		},
+		.rungs =
+			{
+				{"exits__kvm_fpu_btf", RUNG_BTF, ARG_ANY, false, NULL},
+				{"exits__kvm_fpu_raw", RUNG_RAW, ARG_ANY, true, NULL},
+			},
 	},
 	{
-		.system = "kvm", .name = "kvm_nested_vmexit", .modes = TRACE_COUNTS | TRACE_TIMES,
+		.system = "kvm",
+		.name = "kvm_nested_vmexit",
+		.modes = TRACE_COUNTS | TRACE_TIMES,
 		.optional = true,
 		.rungs = {{"exits__kvm_nested_vmexit_raw", RUNG_RAW, ARG_ANY, true, NULL}},
 	},
 	{
-		.system = "sched", .name = "sched_switch", .modes = TRACE_TIMES,
-		.rungs = {
-			{"vcpu__sched_switch_btf", RUNG_BTF, ARG_ANY, false, NULL},
-			{"vcpu__sched_switch_raw", RUNG_RAW, ARG_ANY, true, NULL},
-		},
+		.system = "sched",
+		.name = "sched_switch",
+		.modes = TRACE_TIMES,
+		.rungs =
+			{
+				{"vcpu__sched_switch_btf", RUNG_BTF, ARG_ANY, false, NULL},
+				{"vcpu__sched_switch_raw", RUNG_RAW, ARG_ANY, true, NULL},
+			},
 	},
 	{
-		.system = "kvm", .name = "kvm_vcpu_wakeup", .modes = TRACE_TIMES,
+		.system = "kvm",
+		.name = "kvm_vcpu_wakeup",
+		.modes = TRACE_TIMES,
 		.preemptible = true,
-		.rungs = {
-			{"vcpu__kvm_vcpu_wakeup_btf", RUNG_BTF, ARG_ANY, false, NULL},
-			{"vcpu__kvm_vcpu_wakeup_raw", RUNG_RAW, ARG_ANY, true, NULL},
-			{"vcpu__kvm_vcpu_wakeup_tp", RUNG_TP, ARG_ANY, true, NULL},
-		},
+		.rungs =
+			{
+				{"vcpu__kvm_vcpu_wakeup_btf", RUNG_BTF, ARG_ANY, false, NULL},
+				{"vcpu__kvm_vcpu_wakeup_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"vcpu__kvm_vcpu_wakeup_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
 	},
 	{
-		.system = "sched", .name = "sched_process_exit",
-		.modes = TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE, .preemptible = true,
-		.rungs = {
-			{"vcpu__sched_process_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
-			{"vcpu__sched_process_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
-			{"vcpu__sched_process_exit_tp", RUNG_TP, ARG_ANY, true, NULL},
-		},
+		.system = "sched",
+		.name = "sched_process_exit",
+		.modes = TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE,
+		.preemptible = true,
+		.rungs =
+			{
+				{"vcpu__sched_process_exit_btf", RUNG_BTF, ARG_ANY, false, NULL},
+				{"vcpu__sched_process_exit_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"vcpu__sched_process_exit_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
 	},
 };
 

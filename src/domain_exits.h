@@ -6,7 +6,8 @@
 enum exits_by { EXITS_BY_REASON, EXITS_BY_VCPU, EXITS_BY_USERSPACE, EXITS_BY_DETAIL };
 
 struct exits_opts {
-	unsigned int modes; /* enum trace_mode, or'ed; first: the domain "details" reads only this */
+	unsigned int
+		modes; /* enum trace_mode, or'ed; first: the domain "details" reads only this */
 	enum exits_by by;
 };
 

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <linux/magic.h>
 #include "features.h"
@@ -133,10 +134,13 @@ int features__tp_field(const struct features *f, const char *system, const char 
 
 static void look_at_btf(struct features *f)
 {
+	libbpf_print_fn_t said;
 	const struct btf *btf;
 
 	f->btf = xcalloc(1, sizeof(*f->btf));
+	said = libbpf_set_print(NULL); /* whoever asked for the features tells what is missing */
 	f->btf->vmlinux = btf__load_vmlinux_btf();
+	libbpf_set_print(said);
 	if (!f->btf->vmlinux)
 		return;
 	f->vmlinux_btf = true;
@@ -159,7 +163,9 @@ static void look_at_kvm(struct features *f)
 		const char *module;
 		enum kvm_backend backend;
 	} known[] = {
-		{"kvm_intel", BACKEND_VMX}, {"kvm_amd", BACKEND_SVM}, {"kvm_pvm", BACKEND_OTHER},
+		{"kvm_intel", BACKEND_VMX},
+		{"kvm_amd", BACKEND_SVM},
+		{"kvm_pvm", BACKEND_OTHER},
 	};
 	char path[64];
 
@@ -178,8 +184,8 @@ static void look_at_kvm(struct features *f)
 	if (!f->backends && f->kvm) {
 		struct utsname u;
 
-		f->backends = !uname(&u) && !strcmp(u.machine, "aarch64") ? BACKEND_ARM64
-									 : BACKEND_OTHER;
+		f->backends =
+			!uname(&u) && !strcmp(u.machine, "aarch64") ? BACKEND_ARM64 : BACKEND_OTHER;
 		snprintf(f->backend_names, sizeof(f->backend_names), "%s",
 			 f->backends == BACKEND_ARM64 ? "arm64" : "unknown");
 	}

@@ -23,17 +23,17 @@ struct features {
 	char backend_names[128]; /* "kvm_intel", "kvm_pvm", "kvm_intel, kvm_amd" */
 	bool kvm;		 /* /dev/kvm is there */
 	bool cap_bpf, cap_perfmon, cap_admin, cap_ptrace, cap_dac;
-	bool vmlinux_btf;	 /* /sys/kernel/btf/vmlinux can be parsed */
-	bool kvm_btf;		 /* types of KVM are known: from vmlinux or from kvm.ko's BTF */
-	bool rdonly_cast;	 /* kfunc bpf_rdonly_cast */
+	bool vmlinux_btf; /* /sys/kernel/btf/vmlinux can be parsed */
+	bool kvm_btf;	  /* types of KVM are known: from vmlinux or from kvm.ko's BTF */
+	bool rdonly_cast; /* kfunc bpf_rdonly_cast */
 	/*
 	 * The kernel has SRCU-fast, by which v7.2 runs tracepoints: BTF and raw programs are then
 	 * preemptible where the event is, and skipped while they are preempted.
 	 */
 	bool srcu_fast;
-	char lockdown[32];	 /* none, integrity, confidentiality; "" where there is no such LSM */
-	char tracefs[64];	 /* where tracefs is, "" if nowhere */
-	bool debugfs_kvm;	 /* /sys/kernel/debug/kvm can be listed */
+	char lockdown[32]; /* none, integrity, confidentiality; "" where there is no such LSM */
+	char tracefs[64];  /* where tracefs is, "" if nowhere */
+	bool debugfs_kvm;  /* /sys/kernel/debug/kvm can be listed */
 	struct features_btf *btf;
 };
 

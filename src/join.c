@@ -169,8 +169,9 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 			reporters[k].domain->report(&ctx, &times, row);
 		}
 	}
-	report__add_loss(r, "uncounted_exits", uncounted,
-			 "exits that KVM itself counted (vcpu->stat.exits) and that we did not see");
+	report__add_loss(
+		r, "uncounted_exits", uncounted,
+		"exits that KVM itself counted (vcpu->stat.exits) and that we did not see");
 	for (size_t k = 0; k < n_reporters; k++) {
 		ctx.state = reporters[k].state;
 		if (reporters[k].domain->report_host)

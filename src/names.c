@@ -83,7 +83,9 @@ const char *well_known_name(enum ks_metric metric, uint64_t value)
 const char *isa_name(enum ks_isa isa)
 {
 	static const char *const names[] = {
-		[KS_ISA_NONE] = "", [KS_ISA_VMX] = "vmx", [KS_ISA_SVM] = "svm",
+		[KS_ISA_NONE] = "",
+		[KS_ISA_VMX] = "vmx",
+		[KS_ISA_SVM] = "svm",
 		[KS_ISA_ARM64] = "arm64",
 	};
 

@@ -38,8 +38,8 @@ static enum ks_state sleep_state(const struct ks_vcpu *v)
 static void under_way(const struct ks_vcpu *v, uint64_t now, uint64_t ns[KS_STATES])
 {
 	static const enum ks_state of_mode[] = {
-		[KS_MODE_NEW] = KS_UNACCOUNTED, [KS_MODE_GUEST] = KS_GUEST,
-		[KS_MODE_KERNEL] = KS_KERNEL,	[KS_MODE_VMM] = KS_VMM,
+		[KS_MODE_NEW] = KS_UNACCOUNTED,	 [KS_MODE_GUEST] = KS_GUEST,
+		[KS_MODE_KERNEL] = KS_KERNEL,	 [KS_MODE_VMM] = KS_VMM,
 		[KS_MODE_GONE] = KS_UNACCOUNTED,
 	};
 	uint64_t d = now > v->t ? now - v->t : 0;

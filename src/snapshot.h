@@ -28,9 +28,10 @@ struct snap_vcpu {
 	uint64_t since;	   /* of its slot, CLOCK_MONOTONIC */
 	bool gone;	   /* its thread has ended */
 	bool ignored;
-	bool stale;	   /* was gone at the snapshot before, too */
+	bool stale; /* was gone at the snapshot before, too */
 	uint64_t ns[KS_STATES];
-	uint64_t exits, kernel_exits; /* at the same moment: ours, and KVM's own count (0: unknown) */
+	uint64_t exits,
+		kernel_exits; /* at the same moment: ours, and KVM's own count (0: unknown) */
 };
 
 /* One bucket that is not empty. */
@@ -84,7 +85,7 @@ uint64_t snapshot__count(const struct snapshot *snap, enum ks_metric metric);
 struct delta {
 	const struct snapshot *from, *to;
 	uint64_t elapsed_ns;
-	struct timespec start; /* CLOCK_REALTIME */
+	struct timespec start;	 /* CLOCK_REALTIME */
 	struct snap_vcpu *vcpus; /* ns[] of the interval; in order of slots */
 	size_t n_vcpus;
 	uint64_t losses[KS_LOSSES];

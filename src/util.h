@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_SEC  1000000000ULL
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -65,8 +65,9 @@ static void check_kernel(struct report *r, const struct features *f)
 		       : "no BTF for KVM: the forms of its events are tried in turn",
 	    "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES (v5.11), as root");
 	add(r, "cheap reads", f->rdonly_cast,
-	    f->rdonly_cast ? "bpf_rdonly_cast" : "no bpf_rdonly_cast: an exit costs some 80 "
-						 "instructions more",
+	    f->rdonly_cast ? "bpf_rdonly_cast"
+			   : "no bpf_rdonly_cast: an exit costs some 80 "
+			     "instructions more",
 	    "a kernel of v6.2 or later has it");
 	ok = strcmp(f->lockdown, "confidentiality") != 0;
 	add(r, "lockdown", ok, *f->lockdown ? f->lockdown : "not built in",

@@ -32,7 +32,8 @@ static const struct {
 static const struct argp_option options[] = {
 	{"by", 'b', "WHAT", 0,
 	 "reason (default), vcpu, userspace (KVM_EXIT_*),\n"
-	 "                           port, mmio, msr, hypercall, page-fault", 0},
+	 "                           port, mmio, msr, hypercall, page-fault",
+	 0},
 	{"counts", 'c', NULL, 0, "Counts only, at the least cost: no times", 0},
 	{},
 };
@@ -69,9 +70,9 @@ static unsigned int modes(const void *opts)
 
 	if (!o->counts)
 		return o->exits.modes | TRACE_TIMES;
-	return o->exits.modes | (o->exits.by == EXITS_BY_USERSPACE
-					 ? TRACE_USERSPACE
-					 : TRACE_COUNTS | TRACE_USERSPACE);
+	return o->exits.modes |
+	       (o->exits.by == EXITS_BY_USERSPACE ? TRACE_USERSPACE
+						  : TRACE_COUNTS | TRACE_USERSPACE);
 }
 
 static void reasons(struct text *t, const struct row *row, const char *list, uint64_t elapsed,
@@ -118,7 +119,9 @@ static void text(struct text *t, const struct report *r, const void *opts)
 			reasons(t, vm, "userspace", r->elapsed_ns, o->counts);
 	}
 	if (costs && !o->counts)
-		layout__prose(t, "cost: KVM's and the VMM's time on a CPU, of all time outside the guest");
+		layout__prose(
+			t,
+			"cost: KVM's and the VMM's time on a CPU, of all time outside the guest");
 	layout__end(t, r);
 }
 

@@ -52,11 +52,12 @@ static void text_vm(struct text *t, const struct row *vm)
 		const struct field *id = row__field(vcpus->row[i], "id");
 		unsigned long long tid = row__get_u64(vcpus->row[i], "tid");
 
-		tids = text__format(t, "%s%s%s:%s", tids, i ? "  " : "",
-				    id->num.negative ? "?"
-						     : text__format(t, "%llu",
-								    (unsigned long long)id->num.value),
-				    tid ? text__format(t, "%llu", tid) : "?");
+		tids = text__format(
+			t, "%s%s%s:%s", tids, i ? "  " : "",
+			id->num.negative
+				? "?"
+				: text__format(t, "%llu", (unsigned long long)id->num.value),
+			tid ? text__format(t, "%llu", tid) : "?");
 	}
 	line(t, "vCPUs", vcpus->n ? text__format(t, "%zu   id:tid  %s", vcpus->n, tids) : NULL);
 	for (size_t i = 0; i < nics->n; i++)

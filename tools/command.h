@@ -48,8 +48,8 @@ struct command {
 	size_t opts_size;
 
 	/* A command that traces: */
-	const char *trace[4];  /* domains that are loaded */
-	const char *report[4]; /* domains that fill the VMs' rows */
+	const char *trace[4];			 /* domains that are loaded */
+	const char *report[4];			 /* domains that fill the VMs' rows */
 	unsigned int (*modes)(const void *opts); /* enum trace_mode, or'ed */
 	void (*text)(struct text *t, const struct report *r, const void *opts);
 	uint64_t default_interval_ns, default_count;
@@ -58,10 +58,10 @@ struct command {
 	int (*run)(const struct common *common, const void *opts);
 };
 
-#define COMMAND(ident)                                                                             \
-	static const struct command ident;                                                         \
-	static const struct command *const ident##_entry                                           \
-		__attribute__((section("ks_commands"), used, retain)) = &ident;                    \
+#define COMMAND(ident)                                                          \
+	static const struct command ident;                                      \
+	static const struct command *const ident##_entry                        \
+		__attribute__((section("ks_commands"), used, retain)) = &ident; \
 	static const struct command ident
 
 /* One line on stderr, "kvmscope: ..."; and one that -q silences. */

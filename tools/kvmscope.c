@@ -2,8 +2,9 @@
 /* kvmscope: options that all commands share, and the way to the command. */
 #include <errno.h>
 #include <fnmatch.h>
-#include <locale.h>
 #include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ enum {
 };
 
 static const struct argp_option common_options[] = {
-	{"vm", 'n', "VM", 0, "Only this VM: name, uuid, pid, or a glob over names; repeatable", 1},
+	{"vm", 'n', "VM", 0, "Only this VM: name, uuid, pid, or a glob; repeatable", 1},
 	{"pid", 'p', "PID", 0, "Only the VM whose process this is", 1},
 	{"histograms", 'H', NULL, 0, "Draw the histograms (in JSON: their buckets)", 2},
 	{"json", 'j', NULL, 0, "One JSON object a line for each interval", 2},
@@ -171,8 +172,8 @@ static void want(struct parsed *p, const char *pattern)
 	c->patterns[c->n_patterns++] = pattern;
 }
 
-static __attribute__((noreturn, format(printf, 2, 3))) void
-usage_error(const struct parsed *p, const char *fmt, ...)
+static __attribute__((noreturn, format(printf, 2, 3))) void usage_error(const struct parsed *p,
+									const char *fmt, ...)
 {
 	va_list ap;
 	char text[256];
@@ -290,8 +291,8 @@ static int take_command(struct parsed *p, int argc, char **argv)
 			break;
 		if (argv[i][0] == '-') {
 			for (; o->name; o++) {
-				bool longer = !strncmp(argv[i], "--", 2) &&
-					      !strcmp(argv[i] + 2, o->name);
+				bool longer =
+					!strncmp(argv[i], "--", 2) && !strcmp(argv[i] + 2, o->name);
 				bool shorter = argv[i][1] == o->key && !argv[i][2];
 
 				if (o->arg && (longer || shorter))
@@ -346,6 +347,7 @@ int main(int argc, char **argv)
 	int err, status;
 
 	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is told by write() */
 	argc = take_command(&p, argc, argv);
 	p.opts = p.command->opts_size ? xcalloc(1, p.command->opts_size) : NULL;
 	p.common.interval_ns = 0;

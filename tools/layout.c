@@ -7,7 +7,7 @@
 #include "layout.h"
 #include "util.h"
 
-#define NAME_COLUMNS 28
+#define NAME_COLUMNS	 28
 #define CPU_NAME_COLUMNS 16
 /* What part of a vCPU's time in it is worth a colour. */
 #define STEAL_ALARM 0.05
@@ -44,11 +44,10 @@ void layout__end(struct text *t, const struct report *r)
 				      text__exact(t, r->loss[i].n), r->loss[i].name,
 				      r->loss[i].help);
 	if (!text__opts(t)->quiet)
-		text__colored(t, TEXT_DIM, "%s   %s   kvmscope itself used %s of one CPU",
-			      text__ns(t, r->elapsed_ns), r->complete ? "complete" : "INCOMPLETE",
-			      text__percent(t, r->elapsed_ns
-						       ? (double)r->cost_ns / r->elapsed_ns
-						       : 0));
+		text__colored(
+			t, TEXT_DIM, "%s   %s   kvmscope itself used %s of one CPU",
+			text__ns(t, r->elapsed_ns), r->complete ? "complete" : "INCOMPLETE",
+			text__percent(t, r->elapsed_ns ? (double)r->cost_ns / r->elapsed_ns : 0));
 	text__blank(t);
 }
 
@@ -67,9 +66,12 @@ static const char *what_of(const char *list)
 	static const struct {
 		const char *list, *what;
 	} names[] = {
-		{"exits", "exits"},		 {"userspace", "exits to user space"},
-		{"ports", "port accesses"},	 {"mmio", "MMIO accesses"},
-		{"msrs", "MSR accesses"},	 {"hypercalls", "hypercalls"},
+		{"exits", "exits"},
+		{"userspace", "exits to user space"},
+		{"ports", "port accesses"},
+		{"mmio", "MMIO accesses"},
+		{"msrs", "MSR accesses"},
+		{"hypercalls", "hypercalls"},
 		{"page_faults", "page faults"},
 	};
 
@@ -90,23 +92,21 @@ void layout__vm(struct text *t, const struct row *vm, const struct report *r, co
 	kernel = row__get_u64(vm, "kernel_exits");
 	seen = row__get_u64(vm, "counted_exits");
 	if (kernel && !strcmp(list, "exits"))
-		coverage = text__format(t, "   coverage %s",
-					text__percent(t, seen < kernel ? (double)seen / kernel : 1));
+		coverage =
+			text__format(t, "   coverage %s",
+				     text__percent(t, seen < kernel ? (double)seen / kernel : 1));
 	text__colored(t, TEXT_BOLD, "%s   %s   pid %llu   %s %s in %s%s",
 		      text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
-		      row__get_text(vm, "platform"),
-		      (unsigned long long)row__get_u64(vm, "pid"), text__count(t, n),
-		      what_of(list),
-		      text__ns(t, r->elapsed_ns), coverage);
+		      row__get_text(vm, "platform"), (unsigned long long)row__get_u64(vm, "pid"),
+		      text__count(t, n), what_of(list), text__ns(t, r->elapsed_ns), coverage);
 }
 
 const char *layout__id(struct text *t, const struct row *vcpu)
 {
 	const struct field *id = row__field(vcpu, "id");
 
-	return !id || id->num.negative
-		       ? "?"
-		       : text__format(t, "%llu", (unsigned long long)id->num.value);
+	return !id || id->num.negative ? "?"
+				       : text__format(t, "%llu", (unsigned long long)id->num.value);
 }
 
 void layout__vcpu(struct text *t, const struct row *vcpu)
@@ -131,7 +131,9 @@ static const char *waits(struct text *t, const uint64_t *split)
 		enum ks_state state;
 		const char *name;
 	} parts[] = {
-		{KS_HALTED, "halt"}, {KS_HALT_POLL, "poll"}, {KS_STEAL, "steal"},
+		{KS_HALTED, "halt"},
+		{KS_HALT_POLL, "poll"},
+		{KS_STEAL, "steal"},
 		{KS_BLOCKED, "block"},
 	};
 	uint64_t total = split_total(split), most = 0;
@@ -185,10 +187,10 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 		if (counts)
 			continue;
 		if (splits)
-			text__cell(t, text__percent(t, all ? (double)(split[KS_KERNEL] +
-								      split[KS_VMM]) /
-								      all
-							   : 0));
+			text__cell(t,
+				   text__percent(
+					   t, all ? (double)(split[KS_KERNEL] + split[KS_VMM]) / all
+						  : 0));
 		if (h && h->count) {
 			text__cell(t, text__ns(t, histogram__percentile(h, 0.5)));
 			text__cell(t, text__ns(t, histogram__percentile(h, 0.9)));
@@ -226,9 +228,10 @@ void layout__details(struct text *t, const struct row *row, const char *list, ui
 		const struct field *key = &r->field[0]; /* its name is the kind's: port, gpa ... */
 		uint64_t count = row__get_u64(r, "count");
 
-		text__cell(t, key->kind == FIELD_INT
-				      ? text__format(t, "0x%llx", (unsigned long long)key->num.value)
-				      : NULL);
+		text__cell(t,
+			   key->kind == FIELD_INT
+				   ? text__format(t, "0x%llx", (unsigned long long)key->num.value)
+				   : NULL);
 		text__cell(t, row__get_text(r, "name"));
 		text__cell(t, row__get_text(r, "op"));
 		text__cell(t, text__count(t, count));
@@ -249,8 +252,9 @@ void layout__histogram(struct text *t, const char *vm, const struct row *row)
 		return;
 	text__blank(t);
 	text__histogram(t,
-			text__format(t, "%s%s%s   latency", vm ? text__safe(t, vm, NAME_COLUMNS) : "",
-				     vm ? "   " : "", row__get_text(row, "reason")),
+			text__format(t, "%s%s%s   latency",
+				     vm ? text__safe(t, vm, NAME_COLUMNS) : "", vm ? "   " : "",
+				     row__get_text(row, "reason")),
 			h, 'n');
 }
 
@@ -293,9 +297,8 @@ struct cpu_table {
 };
 
 static const char *const state_titles[KS_STATES] = {
-	[KS_GUEST] = "guest",  [KS_KERNEL] = "kern",   [KS_VMM] = "vmm",
-	[KS_HALT_POLL] = "poll", [KS_HALTED] = "halt",   [KS_STEAL] = "steal",
-	[KS_BLOCKED] = "block",  [KS_UNACCOUNTED] = "?",
+	[KS_GUEST] = "guest", [KS_KERNEL] = "kern", [KS_VMM] = "vmm",	    [KS_HALT_POLL] = "poll",
+	[KS_HALTED] = "halt", [KS_STEAL] = "steal", [KS_BLOCKED] = "block", [KS_UNACCOUNTED] = "?",
 };
 
 static void cpu_columns(struct text *t, struct cpu_table *table, const struct rows *vms)
@@ -463,8 +466,9 @@ void layout__threads(struct text *t, const struct rows *vms, uint64_t elapsed_ns
 		for (size_t k = 0; groups && k < groups->n; k++) {
 			const struct row *g = groups->row[k];
 
-			text__cell(t, k ? "" : text__safe(t, row__get_text(vms->row[i], "name"),
-							  CPU_NAME_COLUMNS));
+			text__cell(t, k ? ""
+					: text__safe(t, row__get_text(vms->row[i], "name"),
+						     CPU_NAME_COLUMNS));
 			text__cell(t, row__get_text(g, "group"));
 			text__cell(t, text__count(t, row__get_u64(g, "threads")));
 			share_cell(t, g, "cpu_ns", elapsed_ns);

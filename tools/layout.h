@@ -11,7 +11,8 @@ void layout__begin(struct text *t, const struct report *r);
 /* Hints, what was lost and what that means, and how complete the report is. */
 void layout__end(struct text *t, const struct report *r);
 
-/* "web1   libvirt   pid 4711   206 k exits in 5.0 s"; list: whose counts, in vm or in each of vcpus. */
+/* "web1   libvirt   pid 4711   206 k exits in 5.0 s"; list: whose counts, in vm or in each of
+ * vcpus. */
 void layout__vm(struct text *t, const struct row *vm, const struct report *r, const char *list,
 		const struct rows *vcpus);
 void layout__vcpu(struct text *t, const struct row *vcpu);

@@ -20,7 +20,7 @@
 #include "snapshot.h"
 #include "util.h"
 
-#define RESCAN_NS NSEC_PER_SEC
+#define RESCAN_NS   NSEC_PER_SEC
 #define DOMAINS_MAX 4
 
 struct trace {
@@ -116,9 +116,11 @@ int complain_no_vm(const struct common *c, const struct vms *vms)
 	struct sink_opts plain = {.width = 200};
 	struct text *text = text__begin(stderr, &plain);
 
-	text__line(text, "kvmscope: no VM matches '%s'; there %s:",
-		   text__safe(text, c->patterns[0], 64),
-		   n == 1 ? "is" : n ? "are" : "is none at all");
+	text__line(text,
+		   "kvmscope: no VM matches '%s'; there %s:", text__safe(text, c->patterns[0], 64),
+		   n == 1 ? "is"
+		   : n	  ? "are"
+			  : "is none at all");
 	for (size_t i = 0; i < n; i++)
 		text__line(text, "  %s  (pid %d%s%s)", text__safe(text, all[i]->name, 64),
 			   all[i]->pid, *all[i]->uuid ? ", uuid " : "",
@@ -426,7 +428,8 @@ static void say_what(const struct trace *t)
 		snprintf(end, sizeof(end), "ends after %.6g s, or at Ctrl-C",
 			 c->interval_ns * c->count / 1e9);
 	if (c->n_patterns)
-		inform(c, "Tracing %s of %zu of the %zu VMs here; %s.", t->cmd->name, wanted, n, end);
+		inform(c, "Tracing %s of %zu of the %zu VMs here; %s.", t->cmd->name, wanted, n,
+		       end);
 	else
 		inform(c, "Tracing %s of all VMs, %zu now; %s.", t->cmd->name, n, end);
 }
@@ -437,7 +440,6 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 	sigset_t signals;
 	int status;
 
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);

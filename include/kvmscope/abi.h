@@ -61,27 +61,27 @@ enum ks_isa {
  * basic reasons and of SVM's intercepts. SVM's 0x400.. and its 0x800000xx of SEV-ES follow; -1
  * (SVM_EXIT_ERR) and all else take one of a few rows that are handed out as they come.
  */
-#define KS_ROW_DIRECT     256
-#define KS_ROW_NPF        KS_ROW_DIRECT /* 0x400 to 0x40f */
-#define KS_ROW_VMGEXIT    (KS_ROW_NPF + 16) /* 0x80000000 to 0x8000001f */
-#define KS_ROW_OTHER      (KS_ROW_VMGEXIT + 32)
-#define KS_ROWS_OTHER     16
-#define KS_EXIT_ROWS      (KS_ROW_OTHER + KS_ROWS_OTHER)
+#define KS_ROW_DIRECT  256
+#define KS_ROW_NPF     KS_ROW_DIRECT	 /* 0x400 to 0x40f */
+#define KS_ROW_VMGEXIT (KS_ROW_NPF + 16) /* 0x80000000 to 0x8000001f */
+#define KS_ROW_OTHER   (KS_ROW_VMGEXIT + 32)
+#define KS_ROWS_OTHER  16
+#define KS_EXIT_ROWS   (KS_ROW_OTHER + KS_ROWS_OTHER)
 
 /* Exits of a nested guest (L2) are kept apart by this bit of a cell's key. */
-#define KS_KEY_NESTED (1ULL << 32)
-#define KS_KEY_ISA(key) ((__u32)((key) >> 40) & 0xff)
+#define KS_KEY_NESTED	 (1ULL << 32)
+#define KS_KEY_ISA(key)	 ((__u32)((key) >> 40) & 0xff)
 #define KS_KEY_CODE(key) ((__u32)(key))
 
 /*
  * KVM_EXIT_* numbers that have a row of their own, and the row of runs that ended with
  * an error instead (errno below 0; -EINTR is a signal, kvm.h's trace calls it "restart").
  */
-#define KS_USER_ROWS       64
-#define KS_USER_ROW_ERROR  (KS_USER_ROWS - 1)
+#define KS_USER_ROWS	    64
+#define KS_USER_ROW_ERROR   (KS_USER_ROWS - 1)
 #define KS_USER_ROW_RESTART (KS_USER_ROWS - 2)
-#define KS_USER_ROW_OTHER  (KS_USER_ROWS - 3)
-#define KS_KEY_ERRNO       (1ULL << 32) /* the key's low half is then the errno, positive */
+#define KS_USER_ROW_OTHER   (KS_USER_ROWS - 3)
+#define KS_KEY_ERRNO	    (1ULL << 32) /* the key's low half is then the errno, positive */
 
 enum ks_vcpu_flags {
 	KS_VCPU_IGNORED = 1, /* user space: nobody asked for this VM */
@@ -92,11 +92,11 @@ enum ks_vcpu_flags {
  * and so on, with what was done to it in the high bits; KS_KEY_REST for all that came when a vCPU
  * had as many keys as it may have.
  */
-#define KS_DETAILS	   5
-#define KS_DETAIL(metric)  ((metric) - KS_M_PORT)
-#define KS_DETAILS_MAX	   512
-#define KS_OP_SHIFT	   60
-#define KS_KEY_REST	   (~0ULL)
+#define KS_DETAILS	    5
+#define KS_DETAIL(metric)   ((metric)-KS_M_PORT)
+#define KS_DETAILS_MAX	    512
+#define KS_OP_SHIFT	    60
+#define KS_KEY_REST	    (~0ULL)
 #define KS_PAGE_FAULT_SHIFT 21 /* faults are told apart by 2 MiB of guest physical address */
 enum ks_op { KS_OP_READ, KS_OP_WRITE, KS_OP_EXEC, KS_OP_NONE };
 
@@ -106,7 +106,8 @@ struct ks_detail {
 	__u64 key;
 };
 
-/* What user space knows of a thread that is a vCPU and has shown no event yet: see vcpu__adopt(). */
+/* What user space knows of a thread that is a vCPU and has shown no event yet: see vcpu__adopt().
+ */
 struct ks_adopt {
 	__s32 vcpu_id; /* -1: unknown */
 	__u32 halted;  /* it sleeps, and in KVM's halt */
@@ -117,11 +118,11 @@ struct ks_adopt {
 
 /* What a vCPU is at, where that is more than the state that its time counts as. */
 enum ks_vcpu_mode {
-	KS_MODE_NEW,	 /* no event that tells yet */
+	KS_MODE_NEW, /* no event that tells yet */
 	KS_MODE_GUEST,
-	KS_MODE_KERNEL,	 /* between exit and entry */
-	KS_MODE_VMM,	 /* between userspace_exit and entry */
-	KS_MODE_GONE,	 /* its thread has ended */
+	KS_MODE_KERNEL, /* between exit and entry */
+	KS_MODE_VMM,	/* between userspace_exit and entry */
+	KS_MODE_GONE,	/* its thread has ended */
 };
 
 /* A vCPU that is at that and nothing more, on its CPU: the short way of the hot events. */
@@ -133,7 +134,8 @@ enum ks_vcpu_off {
 	KS_OFF_BLOCKED,	 /* went to sleep */
 };
 
-/* What a CPU knows: the slot of the vCPU that it runs. A cache line each: it is written all the time. */
+/* What a CPU knows: the slot of the vCPU that it runs. A cache line each: it is written all the
+ * time. */
 struct ks_here {
 	__u32 slot;
 	__u32 pad[15];
@@ -147,10 +149,10 @@ struct ks_here {
 
 struct ks_vcpu {
 	/* the hot line: what every event reads or writes */
-	__u64 key;  /* struct kvm_vcpu of the events (else the tid); 0: nobody's any more */
-	__u64 t;    /* CLOCK_MONOTONIC ns up to which ns[] is charged */
+	__u64 key;    /* struct kvm_vcpu of the events (else the tid); 0: nobody's any more */
+	__u64 t;      /* CLOCK_MONOTONIC ns up to which ns[] is charged */
 	__u64 exit_t; /* when the exit under way began */
-	__u32 cell; /* of the exit under way (mode kernel or vmm), 0: none */
+	__u32 cell;   /* of the exit under way (mode kernel or vmm), 0: none */
 	__s32 vcpu_id;
 	union {
 		struct {
@@ -161,22 +163,22 @@ struct ks_vcpu {
 		};
 		__u32 state; /* all four at once: KS_STATE() */
 	};
-	__u32 user_cell;  /* of the exit to user space under way, 0: none */
-	__u64 user_t;	  /* when that began */
-	__u64 exits;	  /* kvm_exit events, to be held against KVM's own count */
+	__u32 user_cell; /* of the exit to user space under way, 0: none */
+	__u64 user_t;	 /* when that began */
+	__u64 exits;	 /* kvm_exit events, to be held against KVM's own count */
 
 	__u64 ns[KS_STATES]; /* time by state since start */
 
 	/* who: written when the slot is taken */
-	__u64 start;  /* group_leader->start_boottime, ns: with tgid, the VM */
-	__u64 since;  /* when the slot was taken, CLOCK_MONOTONIC ns */
-	__u64 end;    /* when its thread ended, else 0 */
-	__u32 slot;   /* its own number */
+	__u64 start; /* group_leader->start_boottime, ns: with tgid, the VM */
+	__u64 since; /* when the slot was taken, CLOCK_MONOTONIC ns */
+	__u64 end;   /* when its thread ended, else 0 */
+	__u32 slot;  /* its own number */
 	__u32 tgid;
 	__u32 tid;
 	__u32 isa;
 	__u32 pad;
-	__u32 idle;	  /* where dirty: the exit is one by which a guest waits (HLT) */
+	__u32 idle; /* where dirty: the exit is one by which a guest waits (HLT) */
 
 	/* the exit under way, where dirty */
 	__u64 part[KS_STATES];
@@ -198,7 +200,7 @@ struct ks_vcpu {
 	__u32 detail_cell; /* what the exit under way was about (port, MSR ...), 0: nothing */
 	__u32 details;	   /* cells taken for such */
 	__u32 detail_rest[KS_DETAILS]; /* where the rest goes when they are too many */
-	__u32 others;	 /* rows in use from KS_ROW_OTHER on */
+	__u32 others;		       /* rows in use from KS_ROW_OTHER on */
 	__u32 other_code[KS_ROWS_OTHER];
 	__u32 exit_cell[KS_EXIT_ROWS];
 	__u32 nested_cell[KS_EXIT_ROWS];
@@ -206,17 +208,17 @@ struct ks_vcpu {
 };
 
 struct ks_cell {
-	__u64 key;     /* what the metric's label says */
-	__u32 owner;   /* slot of the vCPU */
-	__u16 metric;  /* enum ks_metric; 0: not in use */
+	__u64 key;    /* what the metric's label says */
+	__u32 owner;  /* slot of the vCPU */
+	__u16 metric; /* enum ks_metric; 0: not in use */
 	__u16 pad;
 	/*
 	 * How often the thing happened. An exit adds to it only if its end was not seen: those
 	 * that ended are in the buckets, of this cell and of off_wall's, and one is under way.
 	 */
 	__u64 count;
-	__u64 sum;     /* of the values in bucket[] */
-	__u64 max;     /* since user space last took it */
+	__u64 sum;	/* of the values in bucket[] */
+	__u64 max;	/* since user space last took it */
 	__u32 off_wall; /* of an exit's cell: the cells for exits that left their CPU, */
 	__u32 off_cpu;	/* by wall time and by time on CPU */
 	/*

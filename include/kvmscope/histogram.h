@@ -19,9 +19,9 @@
 #define KS_HIST_MIN_SHIFT 6
 #define KS_HIST_MAX_SHIFT 37
 #define KS_HIST_SUB_SHIFT 3
-#define KS_HIST_SUB       (1 << KS_HIST_SUB_SHIFT)
-#define KS_HIST_BUCKETS   (((KS_HIST_MAX_SHIFT - KS_HIST_MIN_SHIFT) << KS_HIST_SUB_SHIFT) + 2)
-#define KS_HIST_LAST      (KS_HIST_BUCKETS - 1)
+#define KS_HIST_SUB	  (1 << KS_HIST_SUB_SHIFT)
+#define KS_HIST_BUCKETS	  (((KS_HIST_MAX_SHIFT - KS_HIST_MIN_SHIFT) << KS_HIST_SUB_SHIFT) + 2)
+#define KS_HIST_LAST	  (KS_HIST_BUCKETS - 1)
 
 /*
  * Of a number of 4 to 8 bits (8 to 255): 8 times the octave above 8, and the 3 bits behind

@@ -133,27 +133,6 @@ check_no_kvm_device() {
 	says check.out '^no +kvm '
 }
 
-# Where it is a module: kvm's back end, and then all of it.
-run_no_kvm_module() {
-	[ -z "${LIVE:-}" ] || skip "not on this machine: it may have VMs"
-	rmmod kvm_amd
-	scope no_back_end exits
-	rmmod kvm
-	scope exits exits
-	scope check check
-	scope vms vms
-	modprobe kvm-amd
-	scope again exits 0.1 1
-}
-
-check_no_kvm_module() {
-	error_is no_back_end 4 'no KVM: .*modprobe'
-	error_is exits 4 'no KVM: .*modprobe'
-	status_is check 4
-	status_is vms 0
-	status_is again 0
-}
-
 # --- output that can't be written
 
 run_output_to_a_closed_pipe() {

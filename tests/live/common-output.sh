@@ -97,22 +97,6 @@ check_check_command() {
 	note "$(value json.out 'only.checks[] | select(.name == "kvm:kvm_exit").detail' -r)"
 }
 
-# --- the programs, each alone, not only those that a session takes here
-
-run_bpf_programs() {
-	[ -z "${LIVE:-}" ] || skip "tests/run bpf does it on this machine"
-	CMOCKA_MESSAGE_OUTPUT=tap bpf_tests /suite/kvmscope.bpf.o >result || true
-}
-
-check_bpf_programs() {
-	grep -A 3 '^not ok [0-9]' result || true
-	at_most "least number of tests" 20 "$(grep -c '^ok' result)"
-	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
-	note "$(grep -c '# SKIP' result) have no event here"
-	note "the verifier went through $(sed -n 's/.*went through \([0-9]*\).*/\1/p' result |
-		sort -n | tail -n 1) instructions at most"
-}
-
 # --- what it takes
 
 run_start_and_size() {

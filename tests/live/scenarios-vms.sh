@@ -124,7 +124,7 @@ run_hostile_names() {
 	)
 	for name in "${names[@]}"; do
 		n=$((n + 1))
-		vm_start "vm$n" "$name" --forever --out 1 --mmio 1
+		vm_start "vm$n" "$name" --forever --pace-us 5000
 		pids+=("$vm_pid")
 		vm_go "vm$n"
 	done

@@ -80,18 +80,22 @@ static void test_failed_entry(void **state)
 static void test_userspace(void **state)
 {
 	static const struct expected some[] = {
-		{KVM_EXIT_UNKNOWN, "unknown"},	   {KVM_EXIT_IO, "io"},
-		{KVM_EXIT_HLT, "hlt"},		   {KVM_EXIT_MMIO, "mmio"},
-		{KVM_EXIT_SHUTDOWN, "shutdown"},   {KVM_EXIT_INTERNAL_ERROR, "internal_error"},
-		{KVM_EXIT_HYPERV, "hyperv"},	   {KVM_EXIT_X86_WRMSR, "x86_wrmsr"},
-		{KVM_EXIT_DIRTY_RING_FULL, "dirty_ring_full"}, {KVM_EXIT_NOTIFY, "notify"},
+		{KVM_EXIT_UNKNOWN, "unknown"},
+		{KVM_EXIT_IO, "io"},
+		{KVM_EXIT_HLT, "hlt"},
+		{KVM_EXIT_MMIO, "mmio"},
+		{KVM_EXIT_SHUTDOWN, "shutdown"},
+		{KVM_EXIT_INTERNAL_ERROR, "internal_error"},
+		{KVM_EXIT_HYPERV, "hyperv"},
+		{KVM_EXIT_X86_WRMSR, "x86_wrmsr"},
+		{KVM_EXIT_DIRTY_RING_FULL, "dirty_ring_full"},
+		{KVM_EXIT_NOTIFY, "notify"},
 	};
 	char name[64];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
-		assert_string_equal(userspace_name(some[i].code, name, sizeof(name)),
-				    some[i].name);
+		assert_string_equal(userspace_name(some[i].code, name, sizeof(name)), some[i].name);
 	assert_string_equal(userspace_name(KS_KEY_ERRNO | EINTR, name, sizeof(name)), "restart");
 	assert_string_equal(userspace_name(KS_KEY_ERRNO | EFAULT, name, sizeof(name)), "error-14");
 	assert_string_equal(userspace_name(4711, name, sizeof(name)), "code-0x1267");
