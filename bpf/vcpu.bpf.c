@@ -21,7 +21,7 @@ static __always_inline void on_switch_out(struct ks_vcpu *v, bool could_run, __u
 	exit_dirty(v);
 	if (v->pend_off)
 		split_off(v, run_delay);
-	if (v->mode == KS_MODE_KERNEL && !could_run)
+	if (v->mode == KS_MODE_KERNEL && (!could_run || v->idle))
 		v->pend_on += time_since(v, now); /* KVM may have polled: its wake-up will tell */
 	else
 		charge(v, now);

@@ -158,6 +158,8 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 		v->base_kernel = vcpu_stat_exits((const void *)key) - v->exits;
 	}
 	v->key = key;
+	v->off = KS_ON_CPU; /* it is here, even if a switch was missed */
+	tid_maybe[tid & (KS_TID_BYTES - 1)] = 1;
 	this_cpu()->slot = slot;
 	return slot;
 }

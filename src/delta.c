@@ -203,6 +203,8 @@ void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
 
 void delta__reclaim(const struct delta *d, struct session *s)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < d->n_vcpus; i++) {
 		const struct snap_vcpu *v = &d->vcpus[i];
 
@@ -219,5 +221,9 @@ void delta__reclaim(const struct delta *d, struct session *s)
 		}
 		session__forget_thread(s, v->tid, v->vcpu_id, v->slot);
 		session__give_back(s, ARRAY_VCPUS, v->slot);
+		any = true;
 	}
+	for (size_t i = 0; any && i < d->n_vcpus; i++)
+		if (!d->vcpus[i].gone)
+			session__remember_thread(s, d->vcpus[i].tid);
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -16,7 +15,6 @@
 #include "util.h"
 #include "kvmscope.skel.h"
 
-#define WINDOW_BYTES (512 * 1024)
 /* Kinds of exits that a vCPU shows on average, with room: see struct ks_cell for their size. */
 #define CELLS_PER_VCPU 16
 /* The average does not hold for a few vCPUs: each kind takes three cells once one was preempted. */
@@ -31,7 +29,7 @@ struct session {
 	struct bpf_link **links; /* one a choice; NULL: not attached */
 	uint64_t *healed_misses; /* of programs that were replaced */
 	uint64_t attached_at;
-	uint32_t entries[2];
+	struct array arrays[2];
 };
 
 static void (*log_line)(const char *message);
@@ -96,8 +94,9 @@ static int set_sizes(struct session *s, const struct session_opts *opts)
 	uint32_t cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details;
 	int err = 0;
 
-	s->entries[ARRAY_VCPUS] = vcpus + 1; /* number 0 stands for none, in both */
-	s->entries[ARRAY_CELLS] = cells + 1;
+	/* number 0 stands for none, in both */
+	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1};
+	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), cells + 1};
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, vcpus + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, vcpus);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, vcpus * 2);
@@ -265,8 +264,10 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	features__drop_btf(f);
 	if (err)
 		goto out;
-	err = fill(s->skel->maps.free_vcpus, s->entries[ARRAY_VCPUS] - 1);
-	err = err ?: fill(s->skel->maps.free_cells, s->entries[ARRAY_CELLS] - 1);
+	s->arrays[ARRAY_VCPUS].fd = bpf_map__fd(s->skel->maps.vcpus);
+	s->arrays[ARRAY_CELLS].fd = bpf_map__fd(s->skel->maps.cells);
+	err = fill(s->skel->maps.free_vcpus, s->arrays[ARRAY_VCPUS].entries - 1);
+	err = err ?: fill(s->skel->maps.free_cells, s->arrays[ARRAY_CELLS].entries - 1);
 	err = err ?: ignore(s, opts);
 	if (err) {
 		*ret_error = xasprintf("BPF maps can't be filled: %s", strerror(-err));
@@ -374,7 +375,7 @@ int session__audit(struct session *s)
 	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
 	int err = 0;
 
-	for (; ctx[0] < s->entries[ARRAY_VCPUS] && !err; ctx[0] += KS_AUDIT_BATCH)
+	for (; ctx[0] < s->arrays[ARRAY_VCPUS].entries && !err; ctx[0] += KS_AUDIT_BATCH)
 		err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.vcpu__audit), &run);
 	return err;
 }
@@ -435,63 +436,9 @@ int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
 
 /* --- the mapped arrays */
 
-static struct bpf_map *array_map(const struct session *s, enum session_array which)
+const struct array *session__array(const struct session *s, enum session_array which)
 {
-	return which == ARRAY_VCPUS ? s->skel->maps.vcpus : s->skel->maps.cells;
-}
-
-static size_t array_elem(enum session_array which)
-{
-	return which == ARRAY_VCPUS ? sizeof(struct ks_vcpu) : sizeof(struct ks_cell);
-}
-
-uint32_t session__entries(const struct session *s, enum session_array which)
-{
-	return s->entries[which];
-}
-
-/* Page-aligned range of the file that holds elements [first, first + n). */
-static off_t window(enum session_array which, uint32_t first, uint32_t n, size_t *ret_len)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	size_t from = first * array_elem(which), to = (first + n) * array_elem(which);
-	size_t start = from / page * page;
-
-	*ret_len = (to + page - 1) / page * page - start;
-	return start;
-}
-
-void *session__map(const struct session *s, enum session_array which, uint32_t first,
-		   uint32_t *ret_n)
-{
-	uint32_t n = WINDOW_BYTES / array_elem(which);
-	size_t len;
-	off_t start;
-	char *p;
-
-	if (first >= s->entries[which]) {
-		errno = 0;
-		return NULL;
-	}
-	if (n > s->entries[which] - first)
-		n = s->entries[which] - first;
-	start = window(which, first, n, &len);
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(array_map(s, which)),
-		 start);
-	if (p == MAP_FAILED)
-		return NULL;
-	*ret_n = n;
-	return p + (first * array_elem(which) - start);
-}
-
-void session__unmap(const struct session *s, enum session_array which, void *p, uint32_t n)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	uintptr_t start = (uintptr_t)p / page * page;
-	uintptr_t end = (uintptr_t)p + n * array_elem(which);
-
-	(void)s;
-	munmap((void *)start, end - start);
+	return &s->arrays[which];
 }
 
 int session__give_back(struct session *s, enum session_array which, uint32_t number)
@@ -503,7 +450,7 @@ int session__give_back(struct session *s, enum session_array which, uint32_t num
 				       : sizeof(struct ks_cell)];
 	int err;
 
-	err = bpf_map_update_elem(bpf_map__fd(array_map(s, which)), &number, zero, BPF_ANY);
+	err = bpf_map_update_elem(s->arrays[which].fd, &number, zero, BPF_ANY);
 	return err ?: bpf_map_update_elem(bpf_map__fd(stack), NULL, &number, BPF_ANY);
 }
 
@@ -530,7 +477,13 @@ void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, ui
 		int32_t vcpu_id;
 	} who = {tid, vcpu_id}, unknown = {tid, -1};
 
+	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 0;
 	forget(s->skel->maps.threads, &tid, slot);
 	forget(s->skel->maps.slots, &who, slot);
 	forget(s->skel->maps.slots, &unknown, slot);
+}
+
+void session__remember_thread(struct session *s, uint32_t tid)
+{
+	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 1;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <kvmscope/abi.h>
+#include "arrays.h"
 #include "domain.h"
 
 struct session;
@@ -95,24 +96,21 @@ int session__audit(struct session *s);
 /* What the kernel side lost, summed over CPUs. 0 or -errno. */
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
 
-/*
- * The mapped arrays, in windows so that what is mapped stays small. Returns elements
- * [first, first + n) and n, up to some hundred kB; NULL when first is past the end or on
- * failure (errno). Unmap with session__unmap().
- */
+/* The mapped arrays: of struct ks_vcpu and struct ks_cell. */
 enum session_array { ARRAY_VCPUS, ARRAY_CELLS };
-void *session__map(const struct session *s, enum session_array which, uint32_t first,
-		   uint32_t *ret_n);
-void session__unmap(const struct session *s, enum session_array which, void *p, uint32_t n);
-uint32_t session__entries(const struct session *s, enum session_array which);
+const struct array *session__array(const struct session *s, enum session_array which);
 
 /*
  * Gives back a vCPU's slot, or a cell, that the kernel side does not write any more: clears it
  * and puts its number on the stack of unused ones. 0 or -errno.
  */
 int session__give_back(struct session *s, enum session_array which, uint32_t number);
-/* Forgets a thread in the tables that lead to slots, if they still lead to this one. */
+/*
+ * Forgets a thread in the tables that lead to slots, if they still lead to this one. Others share
+ * its place in the filter of context switches: session__remember_thread() those that live.
+ */
 void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot);
+void session__remember_thread(struct session *s, uint32_t tid);
 
 /* Forgets what led to a cell of a detail (metric from KS_M_PORT on). */
 void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key);

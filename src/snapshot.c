@@ -144,13 +144,13 @@ static void retake_cell(struct session *s, struct snapshot *snap, uint32_t numbe
 	struct ks_cell *shared;
 	uint32_t n;
 
-	if (!c || !(shared = session__map(s, ARRAY_CELLS, number, &n)))
+	if (!c || !(shared = array__map(session__array(s, ARRAY_CELLS), number, &n)))
 		return;
 	max = c->max;
 	copy_cell(snap, c, number, shared);
 	if (max > c->max)
 		c->max = max;
-	session__unmap(s, ARRAY_CELLS, shared, n);
+	array__unmap(session__array(s, ARRAY_CELLS), shared, n);
 }
 
 /*
@@ -168,9 +168,9 @@ static void land_flights(struct session *s, struct snapshot *snap)
 
 		if (!v || f->slot >= first + n) {
 			if (v)
-				session__unmap(s, ARRAY_VCPUS, v, n);
+				array__unmap(session__array(s, ARRAY_VCPUS), v, n);
 			first = f->slot;
-			v = session__map(s, ARRAY_VCPUS, first, &n);
+			v = array__map(session__array(s, ARRAY_VCPUS), first, &n);
 			if (!v)
 				return;
 		}
@@ -189,7 +189,7 @@ static void land_flights(struct session *s, struct snapshot *snap)
 		retake_cell(s, snap, c->off_cpu);
 	}
 	if (v)
-		session__unmap(s, ARRAY_VCPUS, v, n);
+		array__unmap(session__array(s, ARRAY_VCPUS), v, n);
 }
 
 int snapshot__take(struct session *s, struct snapshot **ret)
@@ -203,24 +203,24 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 	session__audit(s); /* where the kernel can't, there is no audit */
 	clock_gettime(CLOCK_REALTIME, &snap->real);
 	snap->at = clock_ns(CLOCK_MONOTONIC);
-	for (uint32_t i = 1; (v = session__map(s, ARRAY_VCPUS, i, &n)); i += n) {
+	for (uint32_t i = 1; (v = array__map(session__array(s, ARRAY_VCPUS), i, &n)); i += n) {
 		size_t before = snap->n_vcpu;
 
 		for (uint32_t k = 0; k < n; k++)
 			take_vcpu(snap, i + k, &v[k]);
-		session__unmap(s, ARRAY_VCPUS, v, n);
+		array__unmap(session__array(s, ARRAY_VCPUS), v, n);
 		/* slots are taken from the low end: a window without any is the end of them */
 		if (snap->n_vcpu == before)
 			break;
 	}
 	if (!v && errno)
 		goto fail;
-	for (uint32_t i = 1; (c = session__map(s, ARRAY_CELLS, i, &n)); i += n) {
+	for (uint32_t i = 1; (c = array__map(session__array(s, ARRAY_CELLS), i, &n)); i += n) {
 		size_t before = snap->n_cell;
 
 		for (uint32_t k = 0; k < n; k++)
 			take_cell(snap, i + k, &c[k]);
-		session__unmap(s, ARRAY_CELLS, c, n);
+		array__unmap(session__array(s, ARRAY_CELLS), c, n);
 		if (snap->n_cell == before)
 			break;
 	}

@@ -16,7 +16,7 @@
 #define USER  "exits__kvm_userspace_exit_raw"
 
 /* An address that is a kernel's, and of which no kernel can read: probe reads give 0. */
-#define VCPU 0xffff800000001000ULL
+#define VCPU		 0xffff800000001000ULL
 
 #define VMX_FAILED_ENTRY 0x80000000U
 
@@ -186,7 +186,7 @@ static void test_entry_missed(void **state)
 	run(o, EXIT, 0x78, VCPU, KS_ISA_SVM);
 	assert_int_equal(counted(o, KS_ISA_SVM, 0x7b), 3);
 	assert_true(object__cell(o, KS_M_EXIT, key_of(KS_ISA_SVM, 0x7b), &cell));
-	assert_int_equal(cell.count, 2); /* of which no end was seen */
+	assert_int_equal(cell.count, 2);		   /* of which no end was seen */
 	assert_int_equal(counted(o, KS_ISA_SVM, 0x78), 0); /* user space adds what is under way */
 	run(o, ENTRY, VCPU, 0, 0);
 	assert_int_equal(counted(o, KS_ISA_SVM, 0x78), 1);

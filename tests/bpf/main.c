@@ -66,8 +66,8 @@ static unsigned int load(const char *program, bool as_here, bool counts)
 	assert_non_null(prog);
 	assert_true(object__set(o, "cfg_cast",
 				as_here && find("bpf_rdonly_cast", BTF_KIND_FUNC, &btf)));
-	assert_true(object__set(o, "cfg_switch_state",
-				as_here && tracepoint_args("sched_switch") > 3));
+	assert_true(
+		object__set(o, "cfg_switch_state", as_here && tracepoint_args("sched_switch") > 3));
 	assert_true(object__set(o, "cfg_filter", as_here));
 	assert_true(object__set(o, "cfg_counts", counts));
 	if (object__load(o))
@@ -109,7 +109,7 @@ static size_t list_programs(struct CMUnitTest *tests, size_t max)
 		fprintf(stderr, "%s: %s\n%s", object_path, strerror(errno), object__log());
 		exit(EXIT_FAILURE);
 	}
-	bpf_object__for_each_program(prog, object__bpf(o)) {
+	bpf_object__for_each_program (prog, object__bpf(o)) {
 		if (n == max)
 			break;
 		tests[n].name = strdup(bpf_program__name(prog));

@@ -74,7 +74,7 @@ struct object *object__open(void)
 		free(o);
 		return NULL;
 	}
-	bpf_object__for_each_program(prog, o->obj)
+	bpf_object__for_each_program (prog, o->obj)
 		bpf_program__set_autoload(prog, false);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		if (!set_size(o, sizes[i].map, sizes[i].n)) {
@@ -112,7 +112,7 @@ static struct bpf_map *rodata(struct object *o)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, o->obj)
+	bpf_object__for_each_map (map, o->obj)
 		if (strstr(bpf_map__name(map), ".rodata"))
 			return map;
 	return NULL;
