@@ -11,21 +11,12 @@ const volatile __u32 cfg_exit_isa_at = 0;
 const volatile __u32 cfg_exit_vcpu_at = 0;
 const volatile __u32 cfg_entry_vcpu_at = 0;
 
-/* kvm_exit (vcpu, isa): v5.16 and later; vcpu may be NULL as far as the verifier of v6.12 knows */
-SEC("tp_btf/kvm_exit")
-int exits__kvm_exit_btf(__u64 *ctx)
+/* The reason is not among the arguments: it is read from the vCPU. */
+static __always_inline int on_exit_of(struct ks_vcpu *v, const void *vcpu, __u32 isa, __u64 now)
 {
-	const struct kvm_vcpu *vcpu = (const void *)ctx[0];
-	__u64 now = clock();
-	struct ks_vcpu *v;
-	__u32 code, isa;
 	bool known;
+	__u32 code;
 
-	if (!vcpu)
-		return 0;
-	isa = ctx[1];
-	/* its entry, on this CPU, has seen to it that slot and id agree */
-	v = vcpu_typed(vcpu, false);
 	if (!v)
 		return 0;
 	code = vcpu_exit_code(vcpu, isa, &known);
@@ -36,24 +27,25 @@ int exits__kvm_exit_btf(__u64 *ctx)
 	return 0;
 }
 
+/* kvm_exit (vcpu, isa): v5.16 and later; vcpu may be NULL as far as the verifier of v6.12 knows */
+SEC("tp_btf/kvm_exit")
+int exits__kvm_exit_btf(__u64 *ctx)
+{
+	const struct kvm_vcpu *vcpu = (const void *)ctx[0];
+	__u64 now = clock();
+
+	if (!vcpu)
+		return 0;
+	/* its entry, on this CPU, has seen to it that slot and id agree */
+	return on_exit_of(vcpu_typed(vcpu, false), vcpu, ctx[1], now);
+}
+
 SEC("raw_tp/kvm_exit")
 int exits__kvm_exit_raw(__u64 *ctx)
 {
 	__u64 now = clock();
-	__u32 isa = ctx[1];
-	struct ks_vcpu *v;
-	bool known;
-	__u32 code;
 
-	v = vcpu_untyped(ctx[0]);
-	if (!v)
-		return 0;
-	code = vcpu_exit_code((const void *)ctx[0], isa, &known);
-	if (known)
-		on_exit(v, exit_code_normal(code, isa), isa, now);
-	else
-		lose(KS_L_SHAPE);
-	return 0;
+	return on_exit_of(vcpu_untyped(ctx[0]), (const void *)ctx[0], ctx[1], now);
 }
 
 /* kvm_exit (exit_reason, vcpu, isa): before v5.16 */

@@ -7,10 +7,7 @@
 #include "layout.h"
 #include "util.h"
 
-#define NAME_COLUMNS	 28
-#define CPU_NAME_COLUMNS 16
-/* What part of a vCPU's time in it is worth a colour. */
-#define STEAL_ALARM 0.05
+#define NAME_COLUMNS 28
 
 void layout__begin(struct text *t, const struct report *r)
 {
@@ -115,7 +112,7 @@ void layout__vcpu(struct text *t, const struct row *vcpu)
 		      (unsigned long long)row__get_u64(vcpu, "tid"));
 }
 
-static uint64_t split_total(const uint64_t *split)
+uint64_t layout__total(const uint64_t *split)
 {
 	uint64_t sum = 0;
 
@@ -136,7 +133,7 @@ static const char *waits(struct text *t, const uint64_t *split)
 		{KS_STEAL, "steal"},
 		{KS_BLOCKED, "block"},
 	};
-	uint64_t total = split_total(split), most = 0;
+	uint64_t total = layout__total(split), most = 0;
 	const char *name = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -150,6 +147,16 @@ static const char *waits(struct text *t, const uint64_t *split)
 	return text__format(t, "%s %s", name, text__percent(t, (double)most / total));
 }
 
+void layout__percentiles(struct text *t, const struct histogram *h, const double *q, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		text__cell(t, h && h->count ? text__ns(t, histogram__percentile(h, q[i])) : NULL);
+	text__cell(t, h && h->count ? text__ns(t, h->max) : NULL);
+}
+
+static const double all_of_them[] = {0.5, 0.9, 0.99, 0.999};
+static const double some_of_them[] = {0.5, 0.99};
+
 void layout__latencies(struct text *t, const struct row *row, const char *list, uint64_t elapsed,
 		       bool counts)
 {
@@ -158,7 +165,7 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < rows->n; i++)
-		all += split_total(row__get_split(rows->row[i], "split_ns"));
+		all += layout__total(row__get_split(rows->row[i], "split_ns"));
 	text__table(t, 2);
 	text__column(t, strcmp(list, "userspace") ? "reason" : "to user space", TEXT_LEFT, 0);
 	text__column(t, "count", TEXT_RIGHT, 0);
@@ -191,16 +198,7 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 				   text__percent(
 					   t, all ? (double)(split[KS_KERNEL] + split[KS_VMM]) / all
 						  : 0));
-		if (h && h->count) {
-			text__cell(t, text__ns(t, histogram__percentile(h, 0.5)));
-			text__cell(t, text__ns(t, histogram__percentile(h, 0.9)));
-			text__cell(t, text__ns(t, histogram__percentile(h, 0.99)));
-			text__cell(t, text__ns(t, histogram__percentile(h, 0.999)));
-			text__cell(t, text__ns(t, h->max));
-		} else {
-			for (int k = 0; k < 5; k++)
-				text__cell(t, NULL);
-		}
+		layout__percentiles(t, h, all_of_them, ARRAY_SIZE(all_of_them));
 		if (splits)
 			text__cell(t, waits(t, split));
 	}
@@ -237,9 +235,7 @@ void layout__details(struct text *t, const struct row *row, const char *list, ui
 		text__cell(t, text__count(t, count));
 		text__cell(t, text__rate(t, count, elapsed));
 		text__cell(t, text__percent(t, all ? (double)count / all : 0));
-		text__cell(t, h->count ? text__ns(t, histogram__percentile(h, 0.5)) : NULL);
-		text__cell(t, h->count ? text__ns(t, histogram__percentile(h, 0.99)) : NULL);
-		text__cell(t, h->count ? text__ns(t, h->max) : NULL);
+		layout__percentiles(t, h, some_of_them, ARRAY_SIZE(some_of_them));
 	}
 	text__table_end(t);
 }
@@ -256,248 +252,4 @@ void layout__histogram(struct text *t, const char *vm, const struct row *row)
 				     vm ? text__safe(t, vm, NAME_COLUMNS) : "", vm ? "   " : "",
 				     row__get_text(row, "reason")),
 			h, 'n');
-}
-
-uint64_t layout__split_sum(const struct row *vm, uint64_t sum[KS_STATES])
-{
-	const struct rows *vcpus = row__get_rows(vm, "vcpus");
-
-	memset(sum, 0, KS_STATES * sizeof(*sum));
-	for (size_t i = 0; i < vcpus->n; i++) {
-		const uint64_t *split = row__get_split(vcpus->row[i], "split_ns");
-
-		for (int s = 0; split && s < KS_STATES; s++)
-			sum[s] += split[s];
-	}
-	return split_total(sum);
-}
-
-/* What hurts: waiting for a CPU first, then time in KVM and the VMM. */
-static double pain(const uint64_t *split, uint64_t total)
-{
-	return total ? (4.0 * split[KS_STEAL] + split[KS_KERNEL] + split[KS_VMM]) / total : 0;
-}
-
-struct ranked {
-	const struct row *row;
-	double pain;
-};
-
-static int by_pain(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	return (x->pain < y->pain) - (x->pain > y->pain);
-}
-
-/* The table of `cpu`: a column a state, those of which there is none left out; then the bar. */
-struct cpu_table {
-	bool has[KS_STATES];
-	int bar;
-};
-
-static const char *const state_titles[KS_STATES] = {
-	[KS_GUEST] = "guest", [KS_KERNEL] = "kern", [KS_VMM] = "vmm",	    [KS_HALT_POLL] = "poll",
-	[KS_HALTED] = "halt", [KS_STEAL] = "steal", [KS_BLOCKED] = "block", [KS_UNACCOUNTED] = "?",
-};
-
-static void cpu_columns(struct text *t, struct cpu_table *table, const struct rows *vms)
-{
-	int name = 2, used = 0;
-	uint64_t sum[KS_STATES];
-
-	for (size_t i = 0; i < vms->n; i++) {
-		int len = strlen(row__get_text(vms->row[i], "name"));
-
-		layout__split_sum(vms->row[i], sum);
-		for (int s = 0; s < KS_STATES; s++)
-			table->has[s] |= sum[s] > 0;
-		name = len > name ? len : name;
-	}
-	name = name > CPU_NAME_COLUMNS ? CPU_NAME_COLUMNS : name;
-	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
-	text__column(t, "vCPU", TEXT_RIGHT, 0);
-	for (int s = 0; s < KS_STATES; s++) {
-		if (!table->has[s])
-			continue;
-		text__column(t, state_titles[s], TEXT_RIGHT, 0);
-		used += 7;
-	}
-	table->bar = text__opts(t)->width - name - 6 - used - 2;
-	if (table->bar > 24)
-		table->bar = 24;
-	if (table->bar >= 8)
-		text__column(t, "%", TEXT_LEFT, 1);
-}
-
-static void cpu_cells(struct text *t, const struct cpu_table *table, const uint64_t *split)
-{
-	uint64_t total = split_total(split);
-
-	for (int s = 0; s < KS_STATES; s++) {
-		double share = total ? (double)split[s] / total : 0;
-		const char *cell = split[s] ? text__format(t, "%.1f", 100 * share) : NULL;
-
-		if (!table->has[s])
-			continue;
-		if (s == KS_STEAL && share >= STEAL_ALARM)
-			text__cell_color(t, cell, TEXT_RED);
-		else
-			text__cell(t, cell);
-	}
-	if (table->bar >= 8)
-		text__cell(t, text__bar(t, split, KS_STATES, table->bar));
-}
-
-static void cpu_legend(struct text *t, const struct cpu_table *table)
-{
-	const char *legend = "";
-
-	if (text__opts(t)->quiet || table->bar < 8)
-		return;
-	for (int s = 0; s < KS_STATES; s++)
-		if (table->has[s])
-			legend = text__format(t, "%s%s %s   ", legend, text__fill(t, s),
-					      state_names[s]);
-	text__colored(t, TEXT_DIM, "%s", legend);
-}
-
-void layout__cpu(struct text *t, const struct rows *vms)
-{
-	struct ranked *order = xcalloc(vms->n, sizeof(*order));
-	struct cpu_table table = {};
-	uint64_t sum[KS_STATES], total;
-
-	for (size_t i = 0; i < vms->n; i++) {
-		total = layout__split_sum(vms->row[i], sum);
-		order[i] = (struct ranked){vms->row[i], pain(sum, total)};
-	}
-	qsort(order, vms->n, sizeof(*order), by_pain);
-	cpu_columns(t, &table, vms);
-	for (size_t i = 0; i < vms->n; i++) {
-		const struct row *vm = order[i].row;
-		const struct rows *vcpus = row__get_rows(vm, "vcpus");
-		const char *name = text__safe(t, row__get_text(vm, "name"), CPU_NAME_COLUMNS);
-
-		layout__split_sum(vm, sum);
-		if (vcpus->n > 1) {
-			text__cell(t, name);
-			text__cell(t, "all");
-			cpu_cells(t, &table, sum);
-		}
-		for (size_t k = 0; k < vcpus->n; k++) {
-			text__cell(t, vcpus->n > 1 ? "" : name);
-			text__cell(t, layout__id(t, vcpus->row[k]));
-			cpu_cells(t, &table, row__get_split(vcpus->row[k], "split_ns"));
-		}
-	}
-	text__table_end(t);
-	if (vms->n)
-		cpu_legend(t, &table);
-	free(order);
-}
-
-static void wait_cells(struct text *t, const struct histogram *h)
-{
-	if (!h || !h->count) {
-		for (int i = 0; i < 4; i++)
-			text__cell(t, NULL);
-		return;
-	}
-	text__cell(t, text__count(t, h->count));
-	text__cell(t, text__ns(t, histogram__percentile(h, 0.5)));
-	text__cell(t, text__ns(t, histogram__percentile(h, 0.99)));
-	text__cell(t, text__ns(t, h->max));
-}
-
-void layout__waits(struct text *t, const struct rows *vms)
-{
-	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
-	text__column(t, "vCPU", TEXT_RIGHT, 0);
-	for (int i = 0; i < 2; i++) {
-		text__column(t, i ? "wake-ups" : "waits", TEXT_RIGHT, 0);
-		text__column(t, "p50", TEXT_RIGHT, 1);
-		text__column(t, "p99", TEXT_RIGHT, 0);
-		text__column(t, "max", TEXT_RIGHT, 0);
-	}
-	for (size_t i = 0; i < vms->n; i++) {
-		const struct rows *vcpus = row__get_rows(vms->row[i], "vcpus");
-		const char *name = row__get_text(vms->row[i], "name");
-
-		for (size_t k = 0; k < vcpus->n; k++) {
-			const struct histogram *steal, *wake;
-
-			steal = row__get_hist(vcpus->row[k], "steal_latency");
-			wake = row__get_hist(vcpus->row[k], "wake_latency");
-			if (!steal->count && !wake->count)
-				continue;
-			text__cell(t, k ? "" : text__safe(t, name, CPU_NAME_COLUMNS));
-			text__cell(t, layout__id(t, vcpus->row[k]));
-			wait_cells(t, steal);
-			wait_cells(t, wake);
-		}
-	}
-	text__table_end(t);
-}
-
-/* Share of the interval, as a column of `cpu`: "12.3", a dash where it is not known. */
-static void share_cell(struct text *t, const struct row *row, const char *field, uint64_t wall)
-{
-	const struct field *f = row__field(row, field);
-
-	text__cell(t, f && f->kind == FIELD_INT && wall
-			      ? text__format(t, "%.1f", 100.0 * f->num.value / wall)
-			      : NULL);
-}
-
-void layout__threads(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
-{
-	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
-	text__column(t, "other threads", TEXT_LEFT, 0);
-	text__column(t, "", TEXT_RIGHT, 0);
-	text__column(t, "cpu %", TEXT_RIGHT, 0);
-	text__column(t, "steal %", TEXT_RIGHT, 0);
-	for (size_t i = 0; i < vms->n; i++) {
-		const struct rows *groups = row__get_rows(vms->row[i], "threads");
-
-		for (size_t k = 0; groups && k < groups->n; k++) {
-			const struct row *g = groups->row[k];
-
-			text__cell(t, k ? ""
-					: text__safe(t, row__get_text(vms->row[i], "name"),
-						     CPU_NAME_COLUMNS));
-			text__cell(t, row__get_text(g, "group"));
-			text__cell(t, text__count(t, row__get_u64(g, "threads")));
-			share_cell(t, g, "cpu_ns", elapsed_ns);
-			share_cell(t, g, "steal_ns", elapsed_ns);
-		}
-	}
-	text__table_end(t);
-}
-
-void layout__host(struct text *t, const struct row *host)
-{
-	static const struct {
-		const char *title, *field;
-	} parts[] = {
-		{"user", "user_ns"},	   {"system", "system_ns"}, {"irq", "irq_ns"},
-		{"softirq", "softirq_ns"}, {"guest", "guest_ns"},   {"steal", "steal_ns"},
-		{"iowait", "iowait_ns"},   {"idle", "idle_ns"},
-	};
-	uint64_t wall = row__get_u64(host, "wall_ns");
-
-	if (!wall)
-		return;
-	text__table(t, 0);
-	text__column(t, "(host)", TEXT_LEFT, 0);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		text__column(t, parts[i].title, TEXT_RIGHT, 0);
-	text__cell(t, text__format(t, "%llu CPUs, %%",
-				   (unsigned long long)row__get_u64(host, "cpus")));
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		share_cell(t, host, parts[i].field, wall);
-	text__table_end(t);
 }

@@ -36,6 +36,11 @@ void layout__host(struct text *t, const struct row *host);
 /* A sentence in the background, after the figures. Silent with -q. */
 void layout__prose(struct text *t, const char *sentence);
 
+/* Cells of a histogram's percentiles q[n] and its maximum; dashes where there is no value. */
+void layout__percentiles(struct text *t, const struct histogram *h, const double *q, size_t n);
+
+/* Sum of all states of a split; NULL: 0. */
+uint64_t layout__total(const uint64_t *split);
 /* Sum of a VM's vCPUs' splits; returns the sum of all states. */
 uint64_t layout__split_sum(const struct row *vm, uint64_t sum[KS_STATES]);
 uint64_t layout__count(const struct row *row, const char *list);

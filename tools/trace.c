@@ -20,8 +20,9 @@
 #include "snapshot.h"
 #include "util.h"
 
-#define RESCAN_NS   NSEC_PER_SEC
-#define DOMAINS_MAX 4
+#define RESCAN_NS      NSEC_PER_SEC
+#define RESCAN_SOON_NS (NSEC_PER_SEC / 50)
+#define DOMAINS_MAX    4
 
 struct trace {
 	const struct common *common;
@@ -291,16 +292,22 @@ static void forget_dead_vms(struct trace *t)
 
 /* --- the loop */
 
-static int timer(uint64_t ns)
+static void set_timer(int fd, uint64_t first_ns, uint64_t ns)
 {
 	struct itimerspec every = {
-		.it_value = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC},
+		.it_value = {first_ns / NSEC_PER_SEC, first_ns % NSEC_PER_SEC},
 		.it_interval = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC},
 	};
+
+	timerfd_settime(fd, 0, &every, NULL);
+}
+
+static int timer(uint64_t ns)
+{
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd >= 0)
-		timerfd_settime(fd, 0, &every, NULL);
+		set_timer(fd, ns, ns);
 	return fd;
 }
 
@@ -362,8 +369,9 @@ static int loop(struct trace *t, sigset_t *signals)
 			status = STATUS_FAILURE;
 			break;
 		}
-		if (fds[FD_UEVENT].revents)
-			vms__dispatch(t->vms);
+		/* KVM tells of a VM before its process has the descriptor by which it is one */
+		if (fds[FD_UEVENT].revents && vms__dispatch(t->vms) > 0)
+			set_timer(fds[FD_RESCAN].fd, RESCAN_SOON_NS, RESCAN_NS);
 		if (fds[FD_RESCAN].revents &&
 		    read(fds[FD_RESCAN].fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			vms__rescan(t->vms);

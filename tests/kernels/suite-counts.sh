@@ -201,7 +201,7 @@ mark() {
 
 # Running: as many as between the marks inside, and no more than between those outside.
 run_attach_to_a_running_vm() {
-	vm_start vm web1 --forever --vcpus 2 --out 3 --mmio 2 --cpuid 5 --vmm-sleep-us 300
+	vm_start vm web1 --forever --vcpus 2 --out 3 --mmio 2 --cpuid 5 --vmm-sleep-us 1500
 	vm_go vm
 	truth_begin kvm_exit
 	sleep 0.2
@@ -225,7 +225,7 @@ check_attach_to_a_running_vm() {
 		END { print inside, outside }' truth.trace)
 	at_most "the trace's exits inside" "${marks% *}" "$count"
 	at_most "exits" "$count" "${marks#* }"
-	at_most "100" 100 "${marks% *}"
+	at_most 100 100 "${marks% *}"
 	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
 	note "${marks% *} to ${marks#* }: $count"
 }

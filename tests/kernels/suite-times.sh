@@ -21,7 +21,7 @@ truth_latencies() {
 # The tracer that came first reads its clock first, at both events. kvmscope does, for it is the
 # faster one: what it does after the clock read, more at the one event than at the other, is then all
 # that lies between the two. How much that is on average is known from the exact sums; it is
-# bounded, taken off, and shown. The trace's clock is the TSC, for the kernel prints
+# bounded, taken off, and shown. Now and then the trace begins a new page, for some 200 more. The trace's clock is the TSC, for the kernel prints
 # it whole, and where instructions are the clock it counts nanoseconds.
 run_icount_percentiles() {
 	scope_start scope exits -j -H
@@ -34,7 +34,7 @@ run_icount_percentiles() {
 
 # Instructions, which are nanoseconds there.
 apart_max=300
-jitter_max=50
+jitter_max=250
 
 check_icount_percentiles() {
 	local compared
@@ -116,14 +116,14 @@ run_icount_intervals() {
 check_icount_intervals() {
 	status_is scope 0
 	lines_are scope.out 7
-	jq -c 'select(.vms | length == 2)' scope.out >both.out
+	jq -c 'select([.vms[].name] | index("long") and index("short"))' scope.out >both.out
 	holds "intervals with both" both.out 'length | must(. > 4)'
 	adds_up both.out long 0.005
 	adds_up both.out short 0.005
 	holds "the long halt is one in all of them" both.out '.[1:-1] |
 		[vm("long")[].vcpus[] | .split_ns.halted / .wall_ns] | must(all(.[]; . > 0.9))'
 	holds "nothing unaccounted" both.out '.[1:-1] |
-		[.[].vms[].vcpus[] | .split_ns.unaccounted / .wall_ns] | must(all(.[]; . < 0.005))'
+		[(vm("long"), vm("short"))[].vcpus[] | .split_ns.unaccounted / .wall_ns] | must(all(.[]; . < 0.005))'
 	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
 }
 
