@@ -112,7 +112,13 @@ $(B)/tests/kvmguest: $(GUEST_SRCS) $(wildcard tests/guest/*.h) | $(B)/tests
 	$(call say,GUEST)
 	$(Q)$(CC) -O2 -g -Wall -Wextra -static -pthread $(GUEST_SRCS) -o $@
 
+NESTED_SRCS := $(sort $(wildcard tests/guest/nested/*.c tests/guest/nested/*.S))
+$(B)/tests/nestedguest: $(NESTED_SRCS) $(wildcard tests/guest/nested/*.h) | $(B)/tests
+	$(call say,GUEST)
+	$(Q)$(CC) -O2 -g -Wall -Wextra -static -pthread $(NESTED_SRCS) -o $@
+
 GUEST := $(B)/tests/kvmguest
+GUESTS := $(GUEST) $(B)/tests/nestedguest
 
 BPF_TESTS := $(B)/tests/bpf_tests
 $(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(wildcard tests/bpf/*.h include/kvmscope/*) | $(B)/tests
@@ -128,14 +134,24 @@ check-bpf: all $(BPF_TESTS) ## loads every program on this kernel; root
 check-live: all $(GUEST) ## real VMs on this machine's kernel; root
 	$(Q)$(SUDO) tests/run live $(B)
 
-check-kernels: all static $(GUEST) $(BPF_TESTS) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
+check-kernels: all static $(GUESTS) $(BPF_TESTS) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
 	$(Q)KERNELS="$(KERNELS)" tests/run kernels $(B)
 
-bench: all static $(GUEST) ## what an event costs, in instructions, beside its peers
+BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches)
+
+$(B)/bench/%.bpf.o: tests/bench/%.bpf.c | $(B)/bench
+	$(call say,BPF)
+	$(Q)$(CLANG) $(BPFFLAGS) -c $< -o $@
+
+$(B)/bench/%: tests/bench/%.c | $(B)/bench
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< -Wl,--as-needed -lbpf -o $@
+
+bench: all static $(GUEST) $(BENCH) ## what an event costs, in instructions, beside its peers
 	$(Q)tests/bench/run $(B)
 
 test: deps-test ## installs what the tests need, builds, runs them all
-	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUEST) $(BPF_TESTS) $(UNIT_TESTS) $(FUZZERS)
+	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUESTS) $(BPF_TESTS) $(UNIT_TESTS) $(FUZZERS)
 	$(Q)tests/run all $(B)
 
 demo: deps-build ## installs what the build needs, builds, traces this host's VMs and a demo VM
@@ -156,7 +172,7 @@ help: ## this list
 clean: ## removes build/
 	rm -rf $(B)
 
-$(B)/bpf $(B)/src $(B)/tools $(B)/static $(B)/tests $(B)/tests/unit $(B)/fuzz:
+$(B)/bpf $(B)/src $(B)/tools $(B)/static $(B)/tests $(B)/tests/unit $(B)/fuzz $(B)/bench:
 	@mkdir -p $@
 
 -include $(wildcard $(B)/bpf/*.d $(B)/src/*.d $(B)/tools/*.d $(B)/tests/unit/*.d $(B)/fuzz/*.d)

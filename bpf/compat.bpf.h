@@ -113,6 +113,19 @@ static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
 	return BPF_CORE_READ(v, stat.exits);
 }
 
+/*
+ * Whether a vCPU is in its guest's guest (L2). At kvm_exit that still tells whose exit it is: KVM
+ * changes it when it handles the exit (enter_guest_mode, leave_guest_mode). v5.14, d5a0483f9f32;
+ * false where there is no such field.
+ */
+static __always_inline bool vcpu_in_l2(const void *vcpu)
+{
+	const struct kvm_vcpu *v = vcpu;
+
+	return bpf_core_field_exists(v->stat.guest_mode) &&
+	       kernel_word(vcpu + FIELD_OFFSET(struct kvm_vcpu, stat.guest_mode), 8);
+}
+
 /* A task's state; 0: it runs or could. */
 static __always_inline __u64 task_state(const struct task_struct *task)
 {

@@ -45,15 +45,36 @@ static __always_inline __u32 exit_row(struct ks_vcpu *v, __u32 code)
 	return exit_row_other(v, code);
 }
 
-/* First exit of its kind: takes the cell that its row will name from now on. */
-static __noinline __u32 exit_cell_new(struct ks_vcpu *v, __u32 row, __u32 code, __u32 isa)
+/* An exit by which L1 asks that L2 be run: SVM's VMRUN, VMX's VMLAUNCH and VMRESUME. */
+static __always_inline bool exit_starts_l2(__u32 code, __u32 isa)
 {
+	if (isa == KS_ISA_SVM)
+		return code == 0x80;
+	return code == 20 || code == 24;
+}
+
+/*
+ * First exit of its kind: takes the cell that its row will name from now on.
+ *
+ * L2 can't exit but after L1 has asked for it, or after a time that we have not seen: then its
+ * exit is the vCPU's first. So a vCPU of which neither has been seen has no L2.
+ */
+static __noinline __u32 exit_cell_new(struct ks_vcpu *v, __u32 row, __u32 code, __u32 isa,
+				      const void *vcpu)
+{
+	bool nested = vcpu && vcpu_in_l2(vcpu);
+	__u64 key = (__u64)isa << 40 | code;
 	__u32 n;
 
 	if (row >= KS_EXIT_ROWS || v->flags & KS_VCPU_IGNORED)
 		return 0;
-	n = cell_new(v->slot, KS_M_EXIT, (__u64)isa << 40 | code);
-	v->exit_cell[row] = n;
+	if (nested || exit_starts_l2(code, isa))
+		v->nests = 1;
+	n = cell_new(v->slot, KS_M_EXIT, nested ? key | KS_KEY_NESTED : key);
+	if (nested)
+		v->nested_cell[row] = n;
+	else
+		v->exit_cell[row] = n;
 	v->isa = isa;
 	return n;
 }
@@ -81,18 +102,22 @@ static __noinline int exit_odd(struct ks_vcpu *v, __u64 now)
 	return 0;
 }
 
-/* A vCPU has left guest mode. code: normalised. now: 0 with --counts. */
-static __always_inline void on_exit(struct ks_vcpu *v, __u32 code, __u32 isa, __u64 now)
+/* A vCPU has left guest mode. code: normalised. vcpu: NULL: not known. now: 0 with --counts. */
+static __always_inline void on_exit(struct ks_vcpu *v, __u32 code, __u32 isa, const void *vcpu,
+				    __u64 now)
 {
 	__u32 row, n = 0;
 	__u64 d;
 
 	row = exit_row(v, code);
 	barrier_var(row); /* or clang checks the parts of the sum and the verifier sees no bound */
-	if (row < KS_EXIT_ROWS)
+	if (row < KS_EXIT_ROWS) {
 		n = v->exit_cell[row];
+		if (v->nests && vcpu && vcpu_in_l2(vcpu))
+			n = v->nested_cell[row];
+	}
 	if (!n)
-		n = exit_cell_new(v, row, code, isa);
+		n = exit_cell_new(v, row, code, isa, vcpu);
 	v->exits++;
 	if (cfg_counts) {
 		v->cell = n;

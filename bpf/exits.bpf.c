@@ -21,7 +21,7 @@ static __always_inline int on_exit_of(struct ks_vcpu *v, const void *vcpu, __u32
 		return 0;
 	code = vcpu_exit_code(vcpu, isa, &known);
 	if (known)
-		on_exit(v, exit_code_normal(code, isa), isa, now);
+		on_exit(v, exit_code_normal(code, isa), isa, vcpu, now);
 	else
 		lose(KS_L_SHAPE);
 	return 0;
@@ -63,7 +63,7 @@ int exits__kvm_exit_raw_reason(__u64 *ctx)
 	}
 	v = vcpu_untyped(ctx[1]);
 	if (v)
-		on_exit(v, exit_code_normal(ctx[0], isa), isa, now);
+		on_exit(v, exit_code_normal(ctx[0], isa), isa, (const void *)ctx[1], now);
 	return 0;
 }
 
@@ -74,7 +74,7 @@ int exits__kvm_exit_tp(void *ctx)
 	__u32 isa = record_u32(ctx, cfg_exit_isa_at);
 
 	if (v)
-		on_exit(v, exit_code_normal(record_u32(ctx, cfg_exit_reason_at), isa), isa,
+		on_exit(v, exit_code_normal(record_u32(ctx, cfg_exit_reason_at), isa), isa, NULL,
 			clock());
 	return TP_PASS;
 }
@@ -152,8 +152,9 @@ int exits__kvm_fpu_raw(__u64 *ctx)
 }
 
 /*
- * The exit under way was one of a nested guest (L2). KVM says so once it handles it
- * (svm_handle_exit, nested_vmx_reflect_vmexit): the exit goes over to a row of its own.
+ * The exit under way was one of a nested guest (L2), which kvm_exit could not tell on this kernel.
+ * KVM says so once it handles it (svm_handle_exit, nested_vmx_reflect_vmexit): the exit goes over
+ * to a row of its own.
  */
 SEC("raw_tp/kvm_nested_vmexit")
 int exits__kvm_nested_vmexit_raw(__u64 *ctx)

@@ -60,6 +60,12 @@ static bool no_exit_events(const struct features *f)
 	return f->backends && !(f->backends & ~BACKEND_OTHER);
 }
 
+/* Whose exit it is, kvm_exit finds in the vCPU: see vcpu_in_l2() in bpf/compat.bpf.h. */
+static bool exit_tells_no_level(const struct features *f)
+{
+	return !features__has_member(f, "kvm_vcpu_stat", "guest_mode");
+}
+
 static const struct event events[] = {
 	{
 		.system = "kvm",
@@ -114,6 +120,7 @@ static const struct event events[] = {
 		.name = "kvm_nested_vmexit",
 		.modes = TRACE_COUNTS | TRACE_TIMES,
 		.optional = true,
+		.wanted = exit_tells_no_level,
 		.rungs = {{"exits__kvm_nested_vmexit_raw", RUNG_RAW, ARG_ANY, true, NULL}},
 	},
 	{
@@ -258,6 +265,9 @@ static void exit_rows(struct row *row, struct table *t)
 		struct row *r = row__add(row, "exits");
 		enum ks_isa isa = KS_KEY_ISA(l->key);
 
+		/* an exit that was under way was L1's until kvm_nested_vmexit said otherwise */
+		if ((int64_t)l->count < 0)
+			l->count = 0;
 		row__text(r, "reason", exit_name(isa, KS_KEY_CODE(l->key), name, sizeof(name)));
 		row__u64(r, "code", KS_KEY_CODE(l->key));
 		row__text(r, "isa", isa_name(isa));

@@ -103,6 +103,23 @@ bool features__has_struct(const struct features *f, const char *type)
 	return find_type(f, type, BTF_KIND_STRUCT, &btf) > 0;
 }
 
+bool features__has_member(const struct features *f, const char *type, const char *member)
+{
+	const struct btf_member *m;
+	const struct btf_type *t;
+	const struct btf *btf;
+	int id = find_type(f, type, BTF_KIND_STRUCT, &btf);
+
+	if (id <= 0)
+		return false;
+	t = btf__type_by_id(btf, id);
+	m = btf_members(t);
+	for (int i = 0; i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, m[i].name_off), member))
+			return true;
+	return false;
+}
+
 int features__tp_field(const struct features *f, const char *system, const char *event,
 		       const char *field)
 {

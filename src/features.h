@@ -59,6 +59,9 @@ int features__tp_arg_struct(const struct features *f, const char *event, const c
 /* Is there a struct of that name in vmlinux, kvm, kvm_intel or kvm_amd? */
 bool features__has_struct(const struct features *f, const char *type);
 
+/* Has a struct of that name, there, a member of that name? */
+bool features__has_member(const struct features *f, const char *type, const char *member);
+
 /*
  * Offset of a field in an event's record, from its format file in tracefs; -ENOENT: no such event
  * or field, -EACCES: not readable, -ENODATA: no tracefs.

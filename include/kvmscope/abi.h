@@ -166,6 +166,8 @@ struct ks_vcpu {
 	__u32 user_cell; /* of the exit to user space under way, 0: none */
 	__u64 user_t;	 /* when that began */
 	__u64 exits;	 /* kvm_exit events, to be held against KVM's own count */
+	__u32 nests;	 /* it has run a guest of its own (L2): look whose an exit is */
+	__u32 pad_hot;
 
 	__u64 ns[KS_STATES]; /* time by state since start */
 

@@ -35,11 +35,11 @@ int main(int argc, char **argv)
 	obj = bpf_object__open(argv[1]);
 	if (!obj)
 		return 1;
-	bpf_object__for_each_program(prog, obj)
+	bpf_object__for_each_program (prog, obj)
 		bpf_program__set_autoload(prog, in_group(prog, argv[2]));
 	if (bpf_object__load(obj))
 		return 1;
-	bpf_object__for_each_program(prog, obj) {
+	bpf_object__for_each_program (prog, obj) {
 		if (!bpf_program__autoload(prog))
 			continue;
 		if (!bpf_program__attach(prog))

@@ -66,7 +66,7 @@ check_filter() {
 		["web2", "cmdline", "qemu", 1]])'
 	for n in 1 2 3 4 5; do
 		status_is by$n 0
-		holds "by$n: complete" by$n.out 'complete'
+		complete_or_told by$n.out
 		same "by$n: what it counts" "$exits_of_short_ops | .npf -= 2" by$n.out \
 			'[.[].vms[] | select(.name != "web3").exits | counts | del(.interrupt)] | unique | .[0]'
 	done
@@ -104,7 +104,7 @@ check_vm_that_is_killed() {
 	same_as_truth scope.out web1 truth
 	holds "in the next report, and in none after it" scope.out \
 		'[.[].vms | length] | must(. == [1, 0, 0])'
-	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
+	complete_or_told scope.out
 }
 
 run_vm_between_two_reports() {
@@ -142,11 +142,14 @@ check_a_hundred_short_vms() {
 		del(.interrupt)) | unique | must(. == [{io: 102, cpuid: 53, npf: 2}])'
 	holds "a hundred" scope.out '[.[].vms[] | select(.exits | length > 0).pid] | unique | length |
 		must(. == 100)'
-	holds complete scope.out '[complete, losses] | must(. == [true, {}])'
-	holds "each has its name" scope.out '[.[].vms[] | select(.exits | length > 0) |
-		[.pid, .name]] | group_by(.[0]) | map(map(.[1]) | map(select(startswith("vm") | not))) |
-		map(select(length > 0)) | must(. == [])'
+	complete_or_told scope.out
+	# a name is looked up beside the data path: a VM may be gone before anybody could look
+	holds "nearly each by its name" scope.out "$nameless | must(. < 10)"
+	note "$(value scope.out "$nameless") without a name"
 }
+
+nameless='[.[].vms[] | select(.exits | length > 0) | [.pid, (.name | startswith("vm"))]] |
+	group_by(.[0]) | map(select(any(.[]; .[1]) | not)) | length'
 
 # --- skipped runs: from v7.2 on the kernel skips a program that is preempted in itself
 

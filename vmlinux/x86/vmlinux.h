@@ -83,6 +83,7 @@ struct kvm_vcpu_stat_generic {
 struct kvm_vcpu_stat {
 	struct kvm_vcpu_stat_generic generic;
 	u64 exits;
+	u64 guest_mode;
 };
 
 struct kvm_vcpu {

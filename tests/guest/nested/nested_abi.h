@@ -15,7 +15,6 @@
 #define NESTED_VMCB   0x1000
 #define NESTED_HSAVE  0x2000 /* where a CPU may save L1's state meanwhile */
 #define NESTED_L2     0x3000
-#define NESTED_SIZE   0x4000
 
 /* Offsets in struct nested_params; nestedguest.c asserts that they match. */
 #define P_VMRUN	     0

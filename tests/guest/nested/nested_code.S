@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The code that runs in the VM (L1) and in the VM that it runs (L2), both with 32 bits, flat. ESI is
- * the base of the vCPU's pages.
- * L2 spins for EDX turns, then does ECX OUTs.
+ * the base of the vCPU's pages. L2 spins for EDX turns and does ECX OUTs.
  */
 #include "nested_abi.h"
 
