@@ -98,7 +98,6 @@ struct delta *delta__new(const struct snapshot *from, const struct snapshot *to,
 			subtract_times(v->ns, before->ns);
 			v->exits -= before->exits;
 			v->kernel_exits -= before->kernel_exits;
-			v->stale = before->gone;
 		}
 		d->n_vcpus++;
 	}
@@ -208,7 +207,7 @@ void delta__reclaim(const struct delta *d, struct session *s)
 	for (size_t i = 0; i < d->n_vcpus; i++) {
 		const struct snap_vcpu *v = &d->vcpus[i];
 
-		if (!v->stale)
+		if (!v->gone)
 			continue;
 		for (size_t k = 0; k < d->to->n_cell; k++) {
 			const struct snap_cell *c = &d->to->cell[k];

@@ -149,25 +149,27 @@ int features__tp_field(const struct features *f, const char *system, const char 
 	return offset;
 }
 
-static void look_at_btf(struct features *f)
+void features__load_btf(struct features *f)
 {
-	libbpf_print_fn_t said;
-	const struct btf *btf;
-
-	f->btf = xcalloc(1, sizeof(*f->btf));
-	said = libbpf_set_print(NULL); /* whoever asked for the features tells what is missing */
-	f->btf->vmlinux = btf__load_vmlinux_btf();
-	libbpf_set_print(said);
-	if (!f->btf->vmlinux)
+	if (f->btf)
 		return;
-	f->vmlinux_btf = true;
-	for (size_t i = 0; i < N_MODULES; i++) {
+	f->btf = xcalloc(1, sizeof(*f->btf));
+	f->btf->vmlinux = btf__load_vmlinux_btf();
+	for (size_t i = 0; f->btf->vmlinux && i < N_MODULES; i++) {
 		char *path = xasprintf("/sys/kernel/btf/%s", kvm_modules[i]);
 
 		if (!access(path, R_OK))
 			f->btf->module[i] = btf__load_module_btf(kvm_modules[i], f->btf->vmlinux);
 		free(path);
 	}
+}
+
+static void look_at_btf(struct features *f)
+{
+	const struct btf *btf;
+
+	features__load_btf(f);
+	f->vmlinux_btf = f->btf->vmlinux;
 	f->kvm_btf = features__tp_args(f, "kvm_entry") >= 0;
 	f->rdonly_cast = find_type(f, "bpf_rdonly_cast", BTF_KIND_FUNC, &btf) > 0;
 	f->srcu_fast = find_type(f, "init_srcu_struct_fast", BTF_KIND_FUNC, &btf) > 0;

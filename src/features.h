@@ -41,7 +41,11 @@ struct features {
 struct features *features__new(void);
 void features__free(struct features *f); /* NULL is fine */
 
-/* Frees the parsed BTF (some 10 MB): no features__tp_* or features__has_type() after this. */
+/*
+ * The parsed BTF, some 10 MB: features__new() has loaded it. While it is dropped, no features__tp_*
+ * nor features__has_*().
+ */
+void features__load_btf(struct features *f);
 void features__drop_btf(struct features *f);
 
 /*

@@ -136,7 +136,7 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 	r->elapsed_ns = delta->elapsed_ns;
 	add_losses(r, delta);
 	for (size_t i = 0; i < delta->n_vcpus; i++)
-		if (!delta->vcpus[i].ignored && !delta->vcpus[i].stale)
+		if (!delta->vcpus[i].ignored)
 			v[n++] = &delta->vcpus[i];
 	qsort(v, n, sizeof(*v), by_vm_and_id);
 	find_vms(vms, v, n);

@@ -145,7 +145,7 @@ static int configure(struct session *s, const struct features *f, const struct s
 }
 
 /* One attempt with no cheaper form than floor. -EAGAIN: a lower rung may still work. */
-static int try_load(struct session *s, const struct features *f,
+static int try_load(struct session *s, struct features *f,
 		    const struct domain *const *domains, size_t n, const struct session_opts *opts,
 		    enum rung_kind floor, char **ret_error)
 {
@@ -192,6 +192,7 @@ static int try_load(struct session *s, const struct features *f,
 		*ret_error = xasprintf("BPF object can't be configured: %s", strerror(-err));
 		return err;
 	}
+	features__drop_btf(f); /* libbpf parses its own: not both at once */
 	err = kvmscope_bpf__load(s->skel);
 	if (err) {
 		*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)", strerror(-err),
@@ -251,6 +252,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {
 		error = NULL;
 		*last_error = '\0';
+		features__load_btf(f);
 		err = try_load(s, f, domains, n, opts, floor, &error);
 		if (!err) {
 			free(*ret_error);

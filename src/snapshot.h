@@ -28,7 +28,6 @@ struct snap_vcpu {
 	uint64_t since;	   /* of its slot, CLOCK_MONOTONIC */
 	bool gone;	   /* its thread has ended */
 	bool ignored;
-	bool stale; /* was gone at the snapshot before, too */
 	uint64_t ns[KS_STATES];
 	uint64_t exits,
 		kernel_exits; /* at the same moment: ours, and KVM's own count (0: unknown) */
@@ -116,8 +115,8 @@ void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
 		      void (*fn)(const struct delta_cell *cell, void *arg), void *arg);
 
 /*
- * Gives back the slots and cells of vCPUs that had ended when this interval began: their
- * last numbers have been reported. The interval's end must not be subtracted from before this.
+ * Gives back the slots and cells of vCPUs whose threads have ended: this interval reported their
+ * last numbers, and the kernel side wrote them before it said that they ended.
  */
 void delta__reclaim(const struct delta *d, struct session *s);
 

@@ -22,12 +22,12 @@ skip() {
 
 # until_true SECONDS COMMAND...: polls; 1 when time is up.
 until_true() {
-	local tries=$(($1 * 50))
+	local tries=$(($1 * 20))
 	shift
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
-		usleep 20000
+		usleep 50000
 	done
 }
 

@@ -57,7 +57,7 @@ int classic__entry(void *ctx)
 }
 
 SEC("tp_btf/sched_switch")
-int switch__empty(void *ctx)
+int switch__out(void *ctx)
 {
 	return 0;
 }

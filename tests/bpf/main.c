@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Loads every program alone, not only those that a session would choose here, in each of the forms
- * that it has by its constants, and prints what the verifier had to look at. Then runs some.
+ * Loads every program, not only those that a session would choose here, with its constants one way
+ * and the other, and prints what the verifier had to look at. Then runs some.
  *
  * Usage: bpf_tests OBJECT
  */
@@ -52,28 +52,78 @@ static int tracepoint_args(const char *event)
 	return btf_vlen(t) - 1;
 }
 
-/* Loads it in one form. Returns the instructions that the verifier went through; 0: not known. */
-static unsigned int load(const char *program, bool as_here, bool counts)
+/* A tp_btf program of an event that this kernel's BTF does not have can't be loaded. */
+static bool has_event(const struct bpf_program *prog)
 {
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
+	const char *section = bpf_program__section_name(prog);
+
+	return strncmp(section, "tp_btf/", 7) || tracepoint_args(section + 7) >= 0;
+}
+
+/* Both settings of each constant: as a session here has them, with times; the other way round. */
+static struct object *open_form(bool as_here)
+{
 	struct object *o = object__open();
 	const struct btf *btf;
-	struct bpf_program *prog;
 
 	assert_non_null(o);
-	prog = object__want(o, program);
-	assert_non_null(prog);
 	assert_true(object__set(o, "cfg_cast",
 				as_here && find("bpf_rdonly_cast", BTF_KIND_FUNC, &btf)));
 	assert_true(
 		object__set(o, "cfg_switch_state", as_here && tracepoint_args("sched_switch") > 3));
 	assert_true(object__set(o, "cfg_filter", as_here));
-	assert_true(object__set(o, "cfg_counts", counts));
-	if (object__load(o))
-		fail_msg("%s: %s", program, object__log());
+	assert_true(object__set(o, "cfg_counts", !as_here));
+	return o;
+}
+
+/* All programs at once; where that fails, each is loaded alone to see which it is. */
+static struct object *together[2];
+
+static int load_together(void **state)
+{
+	struct bpf_program *prog;
+
+	for (int form = 0; form < 2; form++) {
+		struct object *o = open_form(form);
+
+		bpf_object__for_each_program (prog, object__bpf(o))
+			if (has_event(prog))
+				object__want(o, bpf_program__name(prog));
+		if (!object__load(o)) {
+			together[form] = o;
+			continue;
+		}
+		object__close(o);
+	}
+	return 0;
+}
+
+static int unload_together(void **state)
+{
+	for (int form = 0; form < 2; form++)
+		object__close(together[form]);
+	return 0;
+}
+
+/* Returns the instructions that the verifier went through; 0: this kernel does not tell. */
+static unsigned int load(const char *program, bool as_here)
+{
+	struct object *o = together[as_here];
+	struct bpf_prog_info info = {};
+	struct bpf_program *prog;
+	__u32 len = sizeof(info);
+
+	if (!o) {
+		o = open_form(as_here);
+		assert_non_null(object__want(o, program));
+		if (object__load(o))
+			fail_msg("%s", object__log());
+	}
+	prog = bpf_object__find_program_by_name(object__bpf(o), program);
+	assert_true(bpf_program__fd(prog) >= 0);
 	assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len), 0);
-	object__close(o);
+	if (o != together[as_here])
+		object__close(o);
 	return info.verified_insns;
 }
 
@@ -81,19 +131,18 @@ static void test_load(void **state)
 {
 	const char *program = *state;
 	struct object *o = object__open();
-	const char *section;
 	unsigned int insns;
+	bool possible;
 
 	assert_non_null(o);
-	section = bpf_program__section_name(object__want(o, program));
-	if (!strncmp(section, "tp_btf/", 7) && tracepoint_args(section + 7) < 0) {
+	possible = has_event(bpf_object__find_program_by_name(object__bpf(o), program));
+	object__close(o);
+	if (!possible) {
 		printf("# %s: no BTF for its event\n", program);
-		object__close(o);
 		skip();
 	}
-	object__close(o);
-	insns = load(program, true, false);
-	load(program, false, true);
+	insns = load(program, true);
+	load(program, false);
 	if (insns)
 		printf("# %s: the verifier went through %u instructions\n", program, insns);
 }
@@ -136,5 +185,5 @@ int main(int argc, char **argv)
 	n = list_programs(tests, PROGRAMS_MAX);
 	memcpy(&tests[n], exit_row_tests, sizeof(exit_row_tests));
 	n += EXIT_ROW_TESTS;
-	return _cmocka_run_group_tests("bpf", tests, n, NULL, NULL);
+	return _cmocka_run_group_tests("bpf", tests, n, load_together, unload_together);
 }

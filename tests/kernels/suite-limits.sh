@@ -124,7 +124,7 @@ check_vm_between_two_reports() {
 
 # More than there are slots: those of the dead are given to the next.
 run_a_hundred_short_vms() {
-	scope_start scope exits -j 0.2 --max-vcpus 8
+	scope_start scope exits -j 0.1 --max-vcpus 32
 	n=0
 	while [ $n -lt 100 ]; do
 		n=$((n + 1))
