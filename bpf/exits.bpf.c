@@ -12,13 +12,15 @@ const volatile __u32 cfg_exit_vcpu_at = 0;
 const volatile __u32 cfg_entry_vcpu_at = 0;
 
 /* The reason is not among the arguments: it is read from the vCPU. */
-static __always_inline int on_exit_of(struct ks_vcpu *v, const void *vcpu, __u32 isa, __u64 now)
+static __always_inline int on_exit_of(struct ks_vcpu *v, const void *vcpu, __u32 isa)
 {
 	bool known;
 	__u32 code;
+	__u64 now;
 
-	if (!v)
+	if (!v || v->flags & KS_VCPU_IGNORED)
 		return 0;
+	now = clock(); /* after that: a VM that nobody asked for pays for no clock */
 	code = vcpu_exit_code(vcpu, isa, &known);
 	if (known)
 		on_exit(v, exit_code_normal(code, isa), isa, vcpu, now);
@@ -32,20 +34,17 @@ SEC("tp_btf/kvm_exit")
 int exits__kvm_exit_btf(__u64 *ctx)
 {
 	const struct kvm_vcpu *vcpu = (const void *)ctx[0];
-	__u64 now = clock();
 
 	if (!vcpu)
 		return 0;
 	/* its entry, on this CPU, has seen to it that slot and id agree */
-	return on_exit_of(vcpu_typed(vcpu, false), vcpu, ctx[1], now);
+	return on_exit_of(vcpu_typed(vcpu, false), vcpu, ctx[1]);
 }
 
 SEC("raw_tp/kvm_exit")
 int exits__kvm_exit_raw(__u64 *ctx)
 {
-	__u64 now = clock();
-
-	return on_exit_of(vcpu_untyped(ctx[0]), (const void *)ctx[0], ctx[1], now);
+	return on_exit_of(vcpu_untyped(ctx[0]), (const void *)ctx[0], ctx[1]);
 }
 
 /* kvm_exit (exit_reason, vcpu, isa): before v5.16 */
@@ -83,25 +82,23 @@ SEC("tp_btf/kvm_entry")
 int exits__kvm_entry_btf(__u64 *ctx)
 {
 	const struct kvm_vcpu *vcpu = (const void *)ctx[0];
-	__u64 now = bpf_ktime_get_ns();
 	struct ks_vcpu *v;
 
 	if (!vcpu)
 		return 0;
 	v = vcpu_typed(vcpu, true);
-	if (v)
-		on_entry(v, now);
+	if (v && !(v->flags & KS_VCPU_IGNORED))
+		on_entry(v, bpf_ktime_get_ns());
 	return 0;
 }
 
 SEC("raw_tp/kvm_entry")
 int exits__kvm_entry_raw(__u64 *ctx)
 {
-	__u64 now = bpf_ktime_get_ns();
 	struct ks_vcpu *v = vcpu_untyped(ctx[0]);
 
-	if (v)
-		on_entry(v, now);
+	if (v && !(v->flags & KS_VCPU_IGNORED))
+		on_entry(v, bpf_ktime_get_ns());
 	return 0;
 }
 
