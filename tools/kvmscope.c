@@ -295,8 +295,10 @@ static int take_command(struct parsed *p, int argc, char **argv)
 					!strncmp(argv[i], "--", 2) && !strcmp(argv[i] + 2, o->name);
 				bool shorter = argv[i][1] == o->key && !argv[i][2];
 
-				if (o->arg && (longer || shorter))
+				if (o->arg && (longer || shorter)) {
 					i++;
+					break;
+				}
 			}
 			continue;
 		}

@@ -10,10 +10,10 @@ linux_series=5.10
 # Without XSAVE: TCG's sizes of its parts contradict each other, and a signal's frame is bad.
 linux_cpu=host,-xsave
 
-# One CPU, and a clock that does not count instructions: TCG delivers an interrupt that KVM has
-# injected once more, without KVM, if right then it stops that CPU to let another one run, or because
-# its share of instructions is used up (VMRUN leaves exception_index set). The guest's timer then
-# interrupts itself while it holds its lock, and waits for ever. Seen with QEMU 7.2.
+# One CPU: TCG delivers an interrupt that KVM has injected once more, without KVM, if right then it
+# stops that CPU to let another one run (VMRUN leaves exception_index set). The guest's timer then
+# interrupts itself while it holds its lock, and waits for ever. Seen with QEMU 7.2. No counted
+# instructions either: the end of a share of them may stop the CPU at that place, too.
 options_linux_guest() {
 	local kernel rom
 	if ! kernel=$("$tests/kernels/fetch" "$linux_series" 2>&1); then
