@@ -4,6 +4,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
+.SECONDARY:
 .DEFAULT_GOAL := all
 
 ARCH    ?= x86
@@ -125,7 +126,7 @@ $(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(wildcard tests/bpf/*.h include
 	$(call say,TEST)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter %.c,$^) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
 
-check: $(UNIT_TESTS) $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
+check: all $(UNIT_TESTS) $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
 	$(Q)tests/run unit $(B)
 
 check-bpf: all $(BPF_TESTS) ## loads every program on this kernel; root

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <linux/magic.h>
 #include "features.h"
@@ -168,7 +169,11 @@ static void look_at_btf(struct features *f)
 {
 	const struct btf *btf;
 
+	/* a kernel without BTF is a finding of ours, not a message of libbpf's */
+	libbpf_print_fn_t print = libbpf_set_print(NULL);
+
 	features__load_btf(f);
+	libbpf_set_print(print);
 	f->vmlinux_btf = f->btf->vmlinux;
 	f->kvm_btf = features__tp_args(f, "kvm_entry") >= 0;
 	f->rdonly_cast = find_type(f, "bpf_rdonly_cast", BTF_KIND_FUNC, &btf) > 0;

@@ -123,7 +123,8 @@ run_start_and_size() {
 check_start_and_size() {
 	local median
 	median=$(awk '{ print ($2 - $1) * 1000 }' took | sort -n | sed -n 3p)
-	[ -z "${LIVE:-}" ] || at_most "ms to \"attached\", median of 5" "$median" 300
+	# wall time is noise where others share the machine: this catches what is broken, not what is slow
+	[ -z "${LIVE:-}" ] || at_most "ms to \"attached\", median of 5" "$median" 3000
 	at_most "kB resident" "$(awk '/VmRSS/ { print $2 }' size)" 20480
 	status_is try5 0
 	note "attached after $median ms (median of 5)"
