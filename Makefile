@@ -50,7 +50,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels bench static install demo test help clean \
+.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean \
         deps-build deps-test
 
 all: $(B)/kvmscope ## build/kvmscope
@@ -137,6 +137,9 @@ check-live: all $(GUEST) ## real VMs on this machine's kernel; root
 
 check-kernels: all static $(GUESTS) $(BPF_TESTS) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
 	$(Q)KERNELS="$(KERNELS)" tests/run kernels $(B)
+
+record-verifier: static $(GUESTS) $(BPF_TESTS) ## renews tests/kernels/verifier.tsv: the programs' cost to load
+	$(Q)tests/kernels/verifier record $(B) $(KERNELS)
 
 BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches)
 

@@ -36,6 +36,7 @@ check_bpf_programs() {
 	at_most "least number of tests" 20 "$(grep -c '^ok' result)"
 	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
 	note "$(grep -c '# SKIP' result) have no event here"
+	"$tests/kernels/verifier" check "$series" result 2>why || note "$(cat why)"
 	note "the verifier went through $(sed -n 's/.*went through \([0-9]*\).*/\1/p' result |
 		sort -n | tail -n 1) instructions at most"
 }
