@@ -13,7 +13,7 @@
 
 #include "record.bpf.h"
 
-/* user space has filled vm_unwanted: look there before a VM is counted */
+/* some VMs are not wanted: look at vm_numbers before one is counted */
 __weak const volatile bool cfg_filter = false;
 
 struct {
@@ -51,17 +51,25 @@ struct {
 	__type(value, __u32);
 } threads __weak SEC(".maps");
 
-/* processes that are VMs and that nobody asked for */
+/* process -> number of the VM that it is, or KS_VM_IGNORED: user space's */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, KS_VMS_MAX);
 	__type(key, __u32);
-	__type(value, __u8);
-} vm_unwanted __weak SEC(".maps");
+	__type(value, __u16);
+} vm_numbers __weak SEC(".maps");
 
 __weak struct ks_here here[KS_MAX_CPUS] __attribute__((aligned(64)));
 
 __weak __u8 tid_maybe[KS_TID_BYTES];
+
+/* The number of the VM that a process is; KS_VM_HOST: it is none that user space has found. */
+static __always_inline __u32 vm_of(__u32 tgid)
+{
+	__u16 *number = bpf_map_lookup_elem(&vm_numbers, &tgid);
+
+	return number ? *number : KS_VM_HOST;
+}
 
 static __always_inline struct ks_here *this_cpu(void)
 {
@@ -102,7 +110,7 @@ static __noinline __u32 vcpu_take(struct ks_thread_vcpu *who, __u32 tgid, __u64 
 	v->start = start;
 	v->since = bpf_ktime_get_ns();
 	v->t = v->since;
-	v->flags = cfg_filter && bpf_map_lookup_elem(&vm_unwanted, &tgid) ? KS_VCPU_IGNORED : 0;
+	v->flags = cfg_filter && vm_of(tgid) == KS_VM_IGNORED ? KS_VCPU_IGNORED : 0;
 	v->mode = KS_MODE_NEW;
 	v->tgid = tgid; /* last: user space takes a slot with a tgid for one in use */
 	tid_maybe[who->tid & (KS_TID_BYTES - 1)] = 1;

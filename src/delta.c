@@ -6,6 +6,13 @@
 #include "snapshot.h"
 #include "util.h"
 
+static int by_number(const void *a, const void *b)
+{
+	const struct snap_subject *x = a, *y = b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
 static const struct snap_vcpu *find_vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot)
 {
 	size_t lo = 0, hi = n;
@@ -76,6 +83,44 @@ static int by_owner(const void *a, const void *b)
 	return order ? order : (x->cell > y->cell) - (x->cell < y->cell);
 }
 
+static int by_subject(const void *a, const void *b)
+{
+	const struct snap_cell *x = *(const struct snap_cell *const *)a;
+	const struct snap_cell *y = *(const struct snap_cell *const *)b;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	return (x > y) - (x < y);
+}
+
+static const struct snap_subject *find_subject(const struct snapshot *snap, uint32_t number)
+{
+	const struct snap_subject key = {.number = number};
+
+	return snap ? bsearch(&key, snap->subject, snap->n_subject, sizeof(key), by_number) : NULL;
+}
+
+static void subtract_subjects(struct delta *d)
+{
+	const struct snapshot *to = d->to;
+
+	d->n_subjects = to->n_subject;
+	d->subjects = xcalloc(to->n_subject, sizeof(*d->subjects));
+	for (size_t i = 0; i < to->n_subject; i++) {
+		struct snap_subject *s = &d->subjects[i];
+		const struct snap_subject *before = find_subject(d->from, to->subject[i].number);
+
+		*s = to->subject[i];
+		for (int k = 0; before && before->since == s->since && k < KS_COUNTERS; k++)
+			s->n[k] -= before->n[k];
+	}
+	d->subject_cell = xcalloc(to->n_cell, sizeof(*d->subject_cell));
+	for (size_t i = 0; i < to->n_cell; i++)
+		if (to->cell[i].metric >= KS_M_SUBJECTS)
+			d->subject_cell[d->n_subject_cells++] = &to->cell[i];
+	qsort(d->subject_cell, d->n_subject_cells, sizeof(*d->subject_cell), by_subject);
+}
+
 struct delta *delta__new(const struct snapshot *from, const struct snapshot *to, uint64_t started)
 {
 	struct delta *d = xcalloc(1, sizeof(*d));
@@ -105,11 +150,14 @@ struct delta *delta__new(const struct snapshot *from, const struct snapshot *to,
 	for (size_t i = 0; i < to->n_cell; i++) {
 		struct owned_cell *o = &d->owned[d->n_owned];
 
+		if (to->cell[i].metric >= KS_M_SUBJECTS)
+			continue;
 		o->cell = &to->cell[i];
 		o->vcpu = find_vcpu(d->vcpus, d->n_vcpus, o->cell->owner);
 		d->n_owned += o->vcpu && !o->vcpu->ignored;
 	}
 	qsort(d->owned, d->n_owned, sizeof(*d->owned), by_owner);
+	subtract_subjects(d);
 	for (int i = 0; i < KS_LOSSES; i++)
 		d->losses[i] = to->losses[i] - (from ? from->losses[i] : 0);
 	d->missed = to->missed - (from ? from->missed : 0);
@@ -122,6 +170,8 @@ void delta__free(struct delta *d)
 		return;
 	free(d->vcpus);
 	free(d->owned);
+	free(d->subjects);
+	free(d->subject_cell);
 	free(d);
 }
 
@@ -160,15 +210,24 @@ static bool subtract_cell(const struct delta *d, const struct snap_cell *now,
 	return out->count || out->hist.count || parts;
 }
 
-/* The cell of that number at the interval's start, if it was the same vCPU's and measured the same.
- */
+/* The cell of that number at the interval's start, if it measured the same for the same number. */
+static const struct snap_cell *same_cell(const struct delta *d, const struct snap_cell *now)
+{
+	const struct snap_cell *before = d->from ? snapshot__cell(d->from, now->number) : NULL;
+
+	if (!before || before->owner != now->owner || before->metric != now->metric ||
+	    before->key != now->key)
+		return NULL;
+	return before;
+}
+
+/* The same, of the same vCPU. */
 static const struct snap_cell *cell_before(const struct delta *d, const struct owned_cell *o)
 {
-	const struct snap_cell *before = d->from ? snapshot__cell(d->from, o->cell->number) : NULL;
+	const struct snap_cell *before = same_cell(d, o->cell);
 	const struct snap_vcpu *old;
 
-	if (!before || before->owner != o->cell->owner || before->metric != o->cell->metric ||
-	    before->key != o->cell->key)
+	if (!before)
 		return NULL;
 	old = find_vcpu(d->from->vcpu, d->from->n_vcpu, before->owner);
 	return old && same_vcpu(old, o->vcpu) ? before : NULL;
@@ -200,6 +259,39 @@ void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
 	}
 }
 
+void delta__each_subject(const struct delta *d, enum ks_domain domain, uint16_t vm,
+			 void (*fn)(const struct snap_subject *subject, void *arg), void *arg)
+{
+	for (size_t i = 0; i < d->n_subjects; i++)
+		if (d->subjects[i].who.domain == domain && d->subjects[i].who.vm == vm)
+			fn(&d->subjects[i], arg);
+}
+
+void delta__subject_hist(const struct delta *d, const struct snap_subject *subject,
+			 enum ks_metric metric, struct histogram *out)
+{
+	const struct snap_subject *old = find_subject(d->from, subject->number);
+	size_t lo = 0, hi = d->n_subject_cells;
+	struct delta_cell cell;
+
+	if (old && old->since != subject->since)
+		old = NULL;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (d->subject_cell[mid]->owner < subject->number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < d->n_subject_cells && d->subject_cell[lo]->owner == subject->number; lo++) {
+		const struct snap_cell *c = d->subject_cell[lo];
+
+		if (c->metric == metric && subtract_cell(d, c, old ? same_cell(d, c) : NULL, &cell))
+			histogram__add(out, &cell.hist);
+	}
+}
+
 void delta__reclaim(const struct delta *d, struct session *s)
 {
 	bool any = false;
@@ -212,9 +304,9 @@ void delta__reclaim(const struct delta *d, struct session *s)
 		for (size_t k = 0; k < d->to->n_cell; k++) {
 			const struct snap_cell *c = &d->to->cell[k];
 
-			if (c->owner != v->slot)
+			if (c->owner != v->slot || c->metric >= KS_M_SUBJECTS)
 				continue;
-			if (c->metric >= KS_M_PORT)
+			if (KS_DETAIL(c->metric) < KS_DETAILS)
 				session__forget_detail(s, c->owner, c->metric, c->key);
 			session__give_back(s, ARRAY_CELLS, c->number);
 		}

@@ -28,6 +28,14 @@ enum trace_mode {
 	TRACE_MSR = 32,
 	TRACE_HYPERCALL = 64,
 	TRACE_PAGE_FAULT = 128,
+	TRACE_DISK_Q = 1 << 8, /* events of block I/O, by blktrace's letters */
+	TRACE_DISK_G = 1 << 9,
+	TRACE_DISK_I = 1 << 10,
+	TRACE_DISK_D = 1 << 11,
+	TRACE_DISK_C = 1 << 12,
+	TRACE_DISK_MORE = 1 << 13, /* merges, splits, remaps, requeues */
+	TRACE_NET = 1 << 16,	   /* packets, hop by hop */
+	TRACE_NET_DROPS = 1 << 17,
 };
 #define TRACE_DETAILS (TRACE_PORT | TRACE_MMIO | TRACE_MSR | TRACE_HYPERCALL | TRACE_PAGE_FAULT)
 
@@ -42,10 +50,10 @@ struct rung {
 	const char *program;
 	enum rung_kind kind;
 	/*
-	 * Index of the struct kvm_vcpu pointer among the arguments as this program expects it;
-	 * ARG_NONE: there must be none; ARG_ANY: it does not look at one.
+	 * Index, among the arguments as this program expects them, of the first pointer to the
+	 * event's arg_type; ARG_NONE: there must be none; ARG_ANY: it does not look at one.
 	 */
-	int vcpu_arg;
+	int arg;
 	bool without_btf; /* may be tried where no BTF tells the arguments */
 	/* Anything else that it needs. Returns NULL if all is there, else what is missing. */
 	const char *(*missing)(const struct features *f);
@@ -56,6 +64,7 @@ struct rung {
 
 struct event {
 	const char *system, *name;
+	const char *arg_type; /* the struct by which rungs tell arguments; NULL: kvm_vcpu */
 	unsigned int modes; /* enum trace_mode, or'ed */
 	bool optional;	    /* the domain can do without */
 	bool preemptible;   /* it fires where its thread may be preempted: see features.h, srcu_fast
@@ -71,6 +80,7 @@ struct report_ctx {
 	const struct features *features;
 	const void *opts; /* of the command that asked, NULL: defaults */
 	void *state;	  /* of the domain whose report() this is: what open() returned */
+	struct vms *vms;
 };
 
 /* A VM, and those of its vCPUs that the kernel side has met, in order of their ids. */
@@ -84,7 +94,11 @@ struct domain {
 	const char *name;
 	const struct event *events;
 	size_t n_events;
-	/* Sets what the programs are to know of this kernel. 0 or -errno. May be NULL. */
+	enum ks_domain subjects; /* under which it measures subjects (abi.h); 0: vCPUs alone */
+	/*
+	 * Sets what the programs are to know of this kernel (session__set()), and the sizes of the
+	 * domain's own maps (session__resize()). 0 or -errno. May be NULL.
+	 */
 	int (*configure)(struct session *s, const struct features *f);
 	/*
 	 * For what is not in the BPF maps (/proc): open() returns a state, sample() reads, once
@@ -93,6 +107,13 @@ struct domain {
 	void *(*open)(const char *proc_root);
 	void (*sample)(void *state, struct vms *vms);
 	void (*close)(void *state);
+	/*
+	 * Tells the kernel side about the VMs' devices: before anything is attached, and after each
+	 * look for VMs. May keep s, which lives until close(). May be NULL.
+	 */
+	void (*follow)(void *state, struct session *s, struct vms *vms);
+	/* May the kernel side still write to this subject, whose VM is gone? NULL: it never does. */
+	bool (*busy)(void *state, uint32_t subject);
 	/* Adds this domain's fields to the VM's row. */
 	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);
 	/* Adds to the row "(host)", which is there if a domain has this. May be NULL. */

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include <bpf/libbpf.h>
 #include <cap-ng.h>
 #include <linux/magic.h>
@@ -231,13 +231,27 @@ static void look_at_lockdown(struct features *f)
 	fclose(file);
 }
 
-static void look_at_tracefs(struct features *f)
+static bool is_mounted(const char *path, unsigned long type)
 {
-	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
 	struct statfs fs;
 
-	for (size_t i = 0; i < 2 && !*f->tracefs; i++)
-		if (!statfs(places[i], &fs) && fs.f_type == TRACEFS_MAGIC)
+	return !statfs(path, &fs) && (unsigned long)fs.f_type == type;
+}
+
+/*
+ * Finds tracefs and debugfs. Hosts without systemd may have them unmounted: then they are mounted
+ * where they belong, as perf and trace-cmd do.
+ */
+static void look_at_mounts(struct features *f)
+{
+	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
+
+	if (!is_mounted(places[0], TRACEFS_MAGIC) && !is_mounted(places[1], TRACEFS_MAGIC))
+		mount("none", places[0], "tracefs", 0, NULL);
+	if (!is_mounted("/sys/kernel/debug", DEBUGFS_MAGIC))
+		mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !*f->tracefs; i++)
+		if (is_mounted(places[i], TRACEFS_MAGIC))
 			snprintf(f->tracefs, sizeof(f->tracefs), "%s", places[i]);
 }
 
@@ -258,7 +272,7 @@ struct features *features__new(void)
 	look_at_kvm(f);
 	look_at_btf(f);
 	look_at_lockdown(f);
-	look_at_tracefs(f);
+	look_at_mounts(f);
 	f->debugfs_kvm = !access("/sys/kernel/debug/kvm", R_OK | X_OK);
 	return f;
 }

@@ -37,7 +37,10 @@ struct features {
 	struct features_btf *btf;
 };
 
-/* Looks. Never fails: what can't be found out is absent. */
+/*
+ * Looks, and mounts tracefs and debugfs where that has not been done. Never fails: what can't be
+ * found out is absent.
+ */
 struct features *features__new(void);
 void features__free(struct features *f); /* NULL is fine */
 

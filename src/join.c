@@ -125,7 +125,12 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 			    const struct features *features, const struct reporter *reporters,
 			    size_t n_reporters, const void *opts)
 {
-	struct report_ctx ctx = {.delta = delta, .features = features, .opts = opts};
+	struct report_ctx ctx = {
+		.delta = delta,
+		.features = features,
+		.opts = opts,
+		.vms = vms,
+	};
 	struct snap_vcpu **v = xcalloc(delta->n_vcpus, sizeof(*v));
 	struct report *r = report__new(kind);
 	struct vm **all;
@@ -159,7 +164,7 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 			times.n_vcpus++;
 			at++;
 		}
-		if (!all[i]->wanted || (!all[i]->alive && !times.n_vcpus))
+		if (!all[i]->wanted || (!all[i]->alive && !times.n_vcpus && !all[i]->number))
 			continue;
 		row = row__add(&r->top, "vms");
 		join__vm(row, all[i]);

@@ -31,11 +31,11 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 			return "there is no BTF for it";
 		if (!r->without_btf)
 			return "there is no BTF to tell its arguments";
-	} else if (r->vcpu_arg != ARG_ANY) {
-		at = features__tp_arg_struct(f, e->name, "kvm_vcpu");
-		if (at != r->vcpu_arg) {
-			snprintf(buf, size, "BTF has struct kvm_vcpu as argument %d of %d", at + 1,
-				 args);
+	} else if (r->arg != ARG_ANY) {
+		at = features__tp_arg_struct(f, e->name, e->arg_type ?: "kvm_vcpu");
+		if (at != r->arg) {
+			snprintf(buf, size, "BTF has struct %s as argument %d of %d",
+				 e->arg_type ?: "kvm_vcpu", at + 1, args);
 			return buf;
 		}
 	}

@@ -21,6 +21,8 @@
 #define CELLS_LEAST 512
 /* Room for details (ports, MSRs ...), where they are asked for. */
 #define CELLS_DETAILS 8192
+/* Metrics that a subject shows, times CPUs that it shows them on: most show few on one or two. */
+#define CELLS_PER_SUBJECT 6
 
 struct session {
 	struct kvmscope_bpf *skel;
@@ -29,7 +31,8 @@ struct session {
 	struct bpf_link **links; /* one a choice; NULL: not attached */
 	uint64_t *healed_misses; /* of programs that were replaced */
 	uint64_t attached_at;
-	struct array arrays[2];
+	unsigned int modes;
+	struct array arrays[SESSION_ARRAYS];
 };
 
 static void (*log_line)(const char *message);
@@ -82,21 +85,50 @@ int session__set(struct session *s, const char *variable, uint64_t value)
 	return -ENOENT;
 }
 
+int session__resize(struct session *s, const char *map, uint32_t entries)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(s->skel->obj, map);
+
+	return m ? bpf_map__set_max_entries(m, entries) : -ENOENT;
+}
+
+int session__map(const struct session *s, const char *map)
+{
+	return bpf_object__find_map_fd_by_name(s->skel->obj, map);
+}
+
+unsigned int session__modes(const struct session *s)
+{
+	return s->modes;
+}
+
 static struct bpf_program *find_program(const struct session *s, const char *name)
 {
 	return bpf_object__find_program_by_name(s->skel->obj, name);
 }
 
-static int set_sizes(struct session *s, const struct session_opts *opts)
+static int set_sizes(struct session *s, const struct session_opts *opts,
+		     const struct domain *const *domains, size_t n)
 {
 	uint32_t vcpus = opts->max_vcpus ? opts->max_vcpus : SESSION_VCPUS_DEFAULT;
 	uint32_t details = opts->modes & TRACE_DETAILS ? CELLS_DETAILS : 1;
-	uint32_t cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details;
-	int err = 0;
+	uint32_t subjects = 0, cells;
+	int err = 0, cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return cpus;
+	for (size_t i = 0; i < n; i++)
+		if (domains[i]->subjects)
+			subjects = KS_SUBJECTS_DEFAULT;
+	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + subjects * CELLS_PER_SUBJECT;
 
 	/* number 0 stands for none, in both */
 	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1};
 	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), cells + 1};
+	s->arrays[ARRAY_SUBJECTS] =
+		(struct array){-1, sizeof(struct ks_subject_slot), subjects + 1};
+	s->arrays[ARRAY_TALLIES] =
+		(struct array){-1, sizeof(struct ks_tally), cpus * (subjects + 1)};
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, vcpus + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, vcpus);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, vcpus * 2);
@@ -105,6 +137,11 @@ static int set_sizes(struct session *s, const struct session_opts *opts)
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_cells, cells);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.details, details);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.adoptees, vcpus);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.subjects, subjects + 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.tallies, cpus * (subjects + 1));
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.subject_numbers, subjects + 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_subjects, subjects + 1);
+	err = err ?: session__set(s, "cfg_subjects", subjects + 1);
 	return err;
 }
 
@@ -118,17 +155,6 @@ static int fill(struct bpf_map *stack, uint32_t last)
 	return err;
 }
 
-static int ignore(struct session *s, const struct session_opts *opts)
-{
-	uint8_t one = 1;
-	int err = 0;
-
-	for (size_t i = 0; i < opts->n_ignored && !err; i++)
-		err = bpf_map_update_elem(bpf_map__fd(s->skel->maps.vm_unwanted), &opts->ignored[i],
-					  &one, BPF_ANY);
-	return err;
-}
-
 static int configure(struct session *s, const struct features *f, const struct session_opts *opts,
 		     const struct domain *const *domains, size_t n)
 {
@@ -136,7 +162,7 @@ static int configure(struct session *s, const struct features *f, const struct s
 
 	err = err ?: session__set(s, "cfg_cast", f->rdonly_cast);
 	err = err ?: session__set(s, "cfg_switch_state", features__tp_args(f, "sched_switch") > 3);
-	err = err ?: session__set(s, "cfg_filter", opts->n_ignored > 0);
+	err = err ?: session__set(s, "cfg_filter", opts->filter);
 	err = err ?: session__set(s, "cfg_counts", !(opts->modes & TRACE_TIMES));
 	for (size_t i = 0; i < n && !err; i++)
 		if (domains[i]->configure)
@@ -186,7 +212,7 @@ static int try_load(struct session *s, struct features *f,
 	}
 	bpf_program__set_autoload(s->skel->progs.vcpu__audit, true);
 	bpf_program__set_autoload(s->skel->progs.vcpu__adopt, opts->modes & TRACE_TIMES);
-	err = set_sizes(s, opts);
+	err = set_sizes(s, opts, domains, n);
 	err = err ?: configure(s, f, opts, domains, n);
 	if (err) {
 		*ret_error = xasprintf("BPF object can't be configured: %s", strerror(-err));
@@ -204,8 +230,9 @@ static int try_load(struct session *s, struct features *f,
 	return 0;
 }
 
-static int attach(struct session *s, char **ret_error)
+int session__attach(struct session *s, char **ret_error)
 {
+	*ret_error = NULL;
 	s->links = xcalloc(s->n_choices, sizeof(*s->links));
 	s->healed_misses = xcalloc(s->n_choices, sizeof(*s->healed_misses));
 	for (size_t i = 0; i < s->n_choices; i++) {
@@ -247,6 +274,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	char *error;
 
 	*ret_error = NULL;
+	s->modes = opts->modes;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {
@@ -268,14 +296,13 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 		goto out;
 	s->arrays[ARRAY_VCPUS].fd = bpf_map__fd(s->skel->maps.vcpus);
 	s->arrays[ARRAY_CELLS].fd = bpf_map__fd(s->skel->maps.cells);
+	s->arrays[ARRAY_SUBJECTS].fd = bpf_map__fd(s->skel->maps.subjects);
+	s->arrays[ARRAY_TALLIES].fd = bpf_map__fd(s->skel->maps.tallies);
 	err = fill(s->skel->maps.free_vcpus, s->arrays[ARRAY_VCPUS].entries - 1);
 	err = err ?: fill(s->skel->maps.free_cells, s->arrays[ARRAY_CELLS].entries - 1);
-	err = err ?: ignore(s, opts);
-	if (err) {
+	err = err ?: fill(s->skel->maps.free_subjects, s->arrays[ARRAY_SUBJECTS].entries - 1);
+	if (err)
 		*ret_error = xasprintf("BPF maps can't be filled: %s", strerror(-err));
-		goto out;
-	}
-	err = attach(s, ret_error);
 out:
 	if (err) {
 		session__close(s);
@@ -445,15 +472,18 @@ const struct array *session__array(const struct session *s, enum session_array w
 
 int session__give_back(struct session *s, enum session_array which, uint32_t number)
 {
-	struct bpf_map *stack =
-		which == ARRAY_VCPUS ? s->skel->maps.free_vcpus : s->skel->maps.free_cells;
+	const struct bpf_map *unused[] = {
+		[ARRAY_VCPUS] = s->skel->maps.free_vcpus,
+		[ARRAY_CELLS] = s->skel->maps.free_cells,
+		[ARRAY_SUBJECTS] = s->skel->maps.free_subjects,
+	};
 	static const char zero[sizeof(struct ks_vcpu) > sizeof(struct ks_cell)
 				       ? sizeof(struct ks_vcpu)
 				       : sizeof(struct ks_cell)];
 	int err;
 
 	err = bpf_map_update_elem(s->arrays[which].fd, &number, zero, BPF_ANY);
-	return err ?: bpf_map_update_elem(bpf_map__fd(stack), NULL, &number, BPF_ANY);
+	return err ?: bpf_map_update_elem(bpf_map__fd(unused[which]), NULL, &number, BPF_ANY);
 }
 
 /* Deletes an entry that still leads to the slot. Another one may have taken its place. */

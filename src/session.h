@@ -19,8 +19,7 @@ struct session;
 struct session_opts {
 	unsigned int modes;	/* enum trace_mode, or'ed */
 	unsigned int max_vcpus; /* slots for vCPUs; 0: a default */
-	const pid_t *ignored;	/* VMs of which nothing is wanted */
-	size_t n_ignored;
+	bool filter;		/* there are VMs of which nothing is wanted: see vm_numbers.h */
 };
 
 #define SESSION_VCPUS_DEFAULT 512
@@ -42,16 +41,27 @@ size_t session__choose(const struct features *f, const struct domain *const *dom
 		       unsigned int modes, enum rung_kind floor, struct choice **ret_choices);
 
 /*
- * Opens, configures, loads and attaches. On failure *ret_error (caller frees) says what and
+ * Opens, configures and loads. On failure *ret_error (caller frees) says what and
  * why in one line. Returns 0; -EPERM: privilege is missing; -ENOTSUP: an event that is not
  * optional can't be had; another -errno.
  */
 int session__open(struct session **ret, struct features *f, const struct domain *const *domains,
 		  size_t n, const struct session_opts *opts, char **ret_error);
+/*
+ * Attaches: events are counted from here on. Once, after what the programs look up has been filled in.
+ * As session__open() on failure, after which the session must be closed.
+ */
+int session__attach(struct session *s, char **ret_error);
 void session__close(struct session *s); /* NULL is fine; detaches */
 
 /* For domain->configure(): sets a cfg_ constant of the BPF programs. 0, or -ENOENT. */
 int session__set(struct session *s, const char *variable, uint64_t value);
+/* The same: room in a map, before it is created. 0 or -errno. */
+int session__resize(struct session *s, const char *map, uint32_t entries);
+/* What it was opened for: enum trace_mode, or'ed. */
+unsigned int session__modes(const struct session *s);
+/* A map's descriptor, or -ENOENT. */
+int session__map(const struct session *s, const char *map);
 
 size_t session__choices(const struct session *s, const struct choice **ret);
 
@@ -96,13 +106,16 @@ int session__audit(struct session *s);
 /* What the kernel side lost, summed over CPUs. 0 or -errno. */
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
 
-/* The mapped arrays: of struct ks_vcpu and struct ks_cell. */
-enum session_array { ARRAY_VCPUS, ARRAY_CELLS };
+/*
+ * The mapped arrays: of struct ks_vcpu, ks_cell, ks_subject_slot and ks_tally. The last two have one
+ * entry where no domain measures subjects.
+ */
+enum session_array { ARRAY_VCPUS, ARRAY_CELLS, ARRAY_SUBJECTS, ARRAY_TALLIES, SESSION_ARRAYS };
 const struct array *session__array(const struct session *s, enum session_array which);
 
 /*
- * Gives back a vCPU's slot, or a cell, that the kernel side does not write any more: clears it
- * and puts its number on the stack of unused ones. 0 or -errno.
+ * Gives back a vCPU's slot, a cell or a subject that the kernel side does not write any more: clears
+ * it and puts its number among the unused ones. 0 or -errno.
  */
 int session__give_back(struct session *s, enum session_array which, uint32_t number);
 /*
@@ -112,7 +125,7 @@ int session__give_back(struct session *s, enum session_array which, uint32_t num
 void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot);
 void session__remember_thread(struct session *s, uint32_t tid);
 
-/* Forgets what led to a cell of a detail (metric from KS_M_PORT on). */
+/* Forgets what led to a cell of a detail (KS_DETAIL(metric) below KS_DETAILS). */
 void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key);
 
 /* libbpf's messages go to this; NULL: nowhere. Process wide. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "session.h"
 #include "snapshot.h"
+#include "subjects.h"
 #include "util.h"
 
 /* --- vCPUs */
@@ -227,6 +228,11 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 	if (!c && errno)
 		goto fail;
 	land_flights(s, snap);
+	err = subjects__take(s, snap);
+	if (err) {
+		snapshot__free(snap);
+		return err;
+	}
 	err = session__losses(s, snap->losses);
 	if (err) {
 		snapshot__free(snap);
@@ -249,6 +255,7 @@ void snapshot__free(struct snapshot *snap)
 	free(snap->cell);
 	free(snap->used);
 	free(snap->flight);
+	free(snap->subject);
 	free(snap);
 }
 

@@ -49,6 +49,14 @@ struct snap_cell {
 	uint64_t part[KS_STATES];
 };
 
+/* A subject, and what all CPUs have counted of it. */
+struct snap_subject {
+	uint32_t number;
+	struct ks_subject who;
+	uint64_t since; /* when its number was taken, CLOCK_MONOTONIC */
+	uint64_t n[KS_COUNTERS];
+};
+
 /* An exit that was under way when its vCPU was read. */
 struct flight {
 	uint32_t slot, cell;
@@ -63,6 +71,8 @@ struct snapshot {
 	size_t n_vcpu;
 	struct snap_cell *cell; /* in order of their numbers */
 	size_t n_cell;
+	struct snap_subject *subject; /* the same */
+	size_t n_subject;
 	struct used_bucket *used;
 	size_t n_used, cap_used;
 	struct flight *flight;
@@ -91,6 +101,9 @@ struct delta {
 	uint64_t missed;
 	struct owned_cell *owned;
 	size_t n_owned;
+	struct snap_subject *subjects;	       /* n[] of the interval; in order of numbers */
+	const struct snap_cell **subject_cell; /* those of subjects, by owner */
+	size_t n_subjects, n_subject_cells;
 };
 
 /* One cell's part of an interval. */
@@ -113,6 +126,16 @@ void delta__free(struct delta *d); /* NULL is fine */
  */
 void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
 		      void (*fn)(const struct delta_cell *cell, void *arg), void *arg);
+
+/*
+ * Calls fn for each subject of that domain and VM (its number, or KS_VM_HOST) of which something was
+ * counted in the interval or may be under way.
+ */
+void delta__each_subject(const struct delta *d, enum ks_domain domain, uint16_t vm,
+			 void (*fn)(const struct snap_subject *subject, void *arg), void *arg);
+/* Adds to *out what was recorded of a metric of that subject in the interval, on all CPUs. */
+void delta__subject_hist(const struct delta *d, const struct snap_subject *subject,
+			 enum ks_metric metric, struct histogram *out);
 
 /*
  * Gives back the slots and cells of vCPUs whose threads have ended: this interval reported their

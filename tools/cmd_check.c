@@ -73,7 +73,8 @@ static void check_kernel(struct report *r, const struct features *f)
 	add(r, "lockdown", ok, *f->lockdown ? f->lockdown : "not built in",
 	    "boot with lockdown=integrity: confidentiality forbids BPF to read the kernel");
 	add(r, "tracefs", *f->tracefs, *f->tracefs ? f->tracefs : "not mounted",
-	    "mount -t tracefs none /sys/kernel/tracing (needed for classic tracepoints)");
+	    "mount -t tracefs none /sys/kernel/tracing, which this process may not (needed for "
+	    "classic tracepoints)");
 	add(r, "debugfs", f->debugfs_kvm,
 	    f->debugfs_kvm ? "/sys/kernel/debug/kvm" : "/sys/kernel/debug/kvm can't be read",
 	    "mount -t debugfs none /sys/kernel/debug (it tells vCPU ids before their first exit)");
@@ -110,6 +111,11 @@ static int check_load(struct report *r, struct features *f, const struct domain 
 	int err;
 
 	err = session__open(&s, f, &d, 1, &opts, &error);
+	if (!err) {
+		err = session__attach(s, &error);
+		if (err)
+			session__close(s);
+	}
 	if (err) {
 		add(r, "load and attach", false, error, "see above; -vv shows libbpf's messages");
 		free(error);

@@ -19,6 +19,7 @@
 #include "session.h"
 #include "snapshot.h"
 #include "util.h"
+#include "vm_numbers.h"
 
 #define RESCAN_NS      NSEC_PER_SEC
 #define RESCAN_SOON_NS (NSEC_PER_SEC / 50)
@@ -34,6 +35,7 @@ struct trace {
 	size_t n_reporters;
 	struct features *features;
 	struct vms *vms;
+	struct vm_numbers *numbers;
 	struct session *session;
 	struct snapshot *before;
 	uint64_t cpu_before; /* ns that this process had used */
@@ -65,9 +67,23 @@ static void open_reporters(struct trace *t)
 		r->domain = domains[i];
 		if (r->domain->open)
 			r->state = r->domain->open(t->common->roots.proc ?: "/proc");
-		if (r->domain->sample)
-			r->domain->sample(r->state, t->vms);
 	}
+}
+
+static void sample(struct trace *t)
+{
+	for (size_t i = 0; i < t->n_reporters; i++)
+		if (t->reporters[i].domain->sample)
+			t->reporters[i].domain->sample(t->reporters[i].state, t->vms);
+}
+
+/* Tells the kernel side what user space has found: which processes are VMs, and their devices. */
+static void follow_vms(struct trace *t)
+{
+	vm_numbers__sync(t->numbers, t->session, t->vms);
+	for (size_t i = 0; i < t->n_reporters; i++)
+		if (t->reporters[i].domain->follow)
+			t->reporters[i].domain->follow(t->reporters[i].state, t->session, t->vms);
 }
 
 static uint64_t cpu_time(void)
@@ -166,27 +182,25 @@ static int open_session(struct trace *t)
 	struct session_opts opts = {
 		.modes = t->cmd->modes(t->opts),
 		.max_vcpus = t->common->max_vcpus,
+		.filter = t->common->n_patterns,
 	};
-	pid_t *ignored;
 	struct vm **all;
 	size_t n = vms__all(t->vms, &all), vcpus = 0;
 	char *error;
 	int err;
 
-	ignored = xcalloc(n, sizeof(*ignored));
-	for (size_t i = 0; i < n; i++) {
-		if (!all[i]->wanted)
-			ignored[opts.n_ignored++] = all[i]->pid;
+	for (size_t i = 0; i < n; i++)
 		vcpus += all[i]->n_vcpus;
-	}
-	opts.ignored = ignored;
 	/* VMs come while we look: room for twice what there is, unless somebody said how much */
 	if (!opts.max_vcpus && vcpus * 2 > SESSION_VCPUS_DEFAULT)
 		opts.max_vcpus = vcpus * 2 < SESSION_VCPUS_MAX ? vcpus * 2 : SESSION_VCPUS_MAX;
 	if (t->common->verbose > 1)
 		session__set_log(log_libbpf);
 	err = session__open(&t->session, t->features, t->domains, t->n_domains, &opts, &error);
-	free(ignored);
+	if (!err) {
+		follow_vms(t);
+		err = session__attach(t->session, &error);
+	}
 	if (!err)
 		return -1;
 	complain("%s", error);
@@ -231,6 +245,17 @@ static void add_notes(const struct trace *t, struct report *r)
 				    "are shown instead");
 }
 
+static bool is_busy(const struct snap_subject *subject, void *arg)
+{
+	const struct trace *t = arg;
+
+	for (size_t i = 0; i < t->n_reporters; i++)
+		if (t->reporters[i].domain->subjects == subject->who.domain &&
+		    t->reporters[i].domain->busy)
+			return t->reporters[i].domain->busy(t->reporters[i].state, subject->number);
+	return false;
+}
+
 /* Returns -1 to go on, or an exit status. */
 static int report_now(struct trace *t, bool final)
 {
@@ -245,9 +270,7 @@ static int report_now(struct trace *t, bool final)
 		complain("the kernel's counters can't be read: %s", strerror(-err));
 		return STATUS_FAILURE;
 	}
-	for (size_t i = 0; i < t->n_reporters; i++)
-		if (t->reporters[i].domain->sample)
-			t->reporters[i].domain->sample(t->reporters[i].state, t->vms);
+	sample(t);
 	delta = delta__new(t->before, now, session__attached_at(t->session));
 	r = join__report(t->cmd->name, delta, t->vms, t->features, t->reporters, t->n_reporters,
 			 t->opts);
@@ -267,6 +290,7 @@ static int report_now(struct trace *t, bool final)
 	}
 	report__free(r);
 	delta__reclaim(delta, t->session);
+	vm_numbers__reclaim(t->numbers, t->session, t->vms, delta, is_busy, t);
 	delta__free(delta);
 	snapshot__free(t->before);
 	t->before = now;
@@ -283,7 +307,7 @@ static void forget_dead_vms(struct trace *t)
 	struct vm **dead = xcalloc(n, sizeof(*dead));
 
 	for (size_t i = 0; i < n; i++)
-		if (!all[i]->alive)
+		if (!all[i]->alive && !all[i]->number)
 			dead[n_dead++] = all[i];
 	for (size_t i = 0; i < n_dead; i++)
 		vms__forget(t->vms, dead[i]);
@@ -375,6 +399,7 @@ static int loop(struct trace *t, sigset_t *signals)
 		if (fds[FD_RESCAN].revents &&
 		    read(fds[FD_RESCAN].fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			vms__rescan(t->vms);
+			follow_vms(t);
 			adopt__vcpus(t->session, t->vms, c->roots.proc ?: "/proc");
 		}
 		if (fds[FD_INTERVAL].revents &&
@@ -468,12 +493,14 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 		goto out;
 	}
 	say_what(&t);
+	open_reporters(&t);
+	t.numbers = vm_numbers__new();
 	status = open_session(&t);
 	if (status >= 0)
 		goto out;
 	say_how(&t, false);
 	adopt__vcpus(t.session, t.vms, c->roots.proc ?: "/proc");
-	open_reporters(&t);
+	sample(&t);
 	inform(c, "attached");
 	t.cpu_before = cpu_time();
 	status = loop(&t, &signals);
@@ -483,6 +510,7 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 		status = STATUS_LOST;
 	}
 out:
+	vm_numbers__free(t.numbers);
 	session__close(t.session);
 	snapshot__free(t.before);
 	if (t.out && t.out != stdout)

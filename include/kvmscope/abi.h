@@ -2,13 +2,15 @@
 /*
  * What the kernel side and user space share: keys, values and limits.
  *
- * Two mapped arrays carry all that a vCPU's events measure:
- *   vcpus  struct ks_vcpu: who it is, what it does now and since when, its time by state
- *   cells  struct ks_cell: one metric of one owner for one key, with its histogram
- * Both only grow, by one writer each: the vCPU's own thread. User space maps them
+ * Mapped arrays carry all that events measure:
+ *   vcpus     struct ks_vcpu: who it is, what it does now and since when, its time by state
+ *   subjects  struct ks_subject_slot: a disk of a VM, an interface ...
+ *   tallies   struct ks_tally: what one CPU has counted of one subject
+ *   cells     struct ks_cell: one metric of one owner for one key, with its histogram
+ * All only grow, by one writer each: the vCPU's own thread, or the CPU. User space maps them
  * and subtracts what it read before. It writes in three cases only: it takes a
  * cell's maximum (by exchange), it sets a vCPU's flags, and it clears what belonged to
- * a vCPU that is gone before it gives the slot back.
+ * a vCPU or a VM that is gone before it gives the slot back.
  */
 #ifndef KVMSCOPE_ABI_H
 #define KVMSCOPE_ABI_H
@@ -36,9 +38,20 @@ enum ks_state {
 enum ks_metric {
 	KS_M_NONE,
 #define METRIC(id, ...) KS_M_##id,
+#define COUNTER(id, ...)
 #include "metrics.def"
 #undef METRIC
+#undef COUNTER
 	KS_METRICS,
+};
+
+enum ks_counter {
+#define METRIC(id, ...)
+#define COUNTER(id, ...) KS_C_##id,
+#include "metrics.def"
+#undef METRIC
+#undef COUNTER
+	KS_COUNTERS,
 };
 
 enum ks_loss {
@@ -88,12 +101,12 @@ enum ks_vcpu_flags {
 };
 
 /*
- * Details of exits: the metrics from KS_M_PORT on. Their keys: the port, guest physical address
+ * Details of exits: KS_DETAILS metrics from KS_M_PORT on. Their keys: the port, guest physical address
  * and so on, with what was done to it in the high bits; KS_KEY_REST for all that came when a vCPU
  * had as many keys as it may have.
  */
 #define KS_DETAILS	    5
-#define KS_DETAIL(metric)   ((metric)-KS_M_PORT)
+#define KS_DETAIL(metric)   ((metric)-KS_M_PORT) /* below KS_DETAILS: it is one */
 #define KS_DETAILS_MAX	    512
 #define KS_OP_SHIFT	    60
 #define KS_KEY_REST	    (~0ULL)
@@ -209,9 +222,41 @@ struct ks_vcpu {
 	__u32 user_cells[KS_USER_ROWS];
 };
 
+/*
+ * A subject is what is measured that is no vCPU: a disk's reads by one VM, what a tap sent. It gets a
+ * number when it first occurs. Its events come on any CPU: each CPU has a tally of its own, whose
+ * counters and cells have one writer as long as each is written by one program.
+ */
+#define KS_VM_HOST    0	     /* what belongs to no VM */
+#define KS_VM_IGNORED 0xffff /* a VM that nobody asked for */
+#define KS_VMS_MAX    4096
+
+enum ks_domain { KS_D_NONE, KS_D_DISK, KS_D_NET };
+
+struct ks_subject {
+	__u64 object; /* the domain's: a device, an interface */
+	__u32 part;   /* the domain's: an operation, a direction */
+	__u16 vm;     /* the VM's number: see src/vm_numbers.h */
+	__u16 domain; /* enum ks_domain */
+};
+
+struct ks_subject_slot {
+	struct ks_subject who;
+	__u64 since; /* when the number was taken, CLOCK_MONOTONIC ns; 0: it is not in use */
+};
+
+#define KS_M_SUBJECTS	     KS_M_DISK_Q2G /* the first metric of subjects */
+#define KS_SUBJECT_METRICS   (KS_METRICS - KS_M_SUBJECTS)
+#define KS_SUBJECTS_DEFAULT  1024
+
+struct ks_tally {
+	__u64 n[KS_COUNTERS];
+	__u32 cell[KS_SUBJECT_METRICS]; /* 0: none yet */
+} __attribute__((aligned(64)));
+
 struct ks_cell {
 	__u64 key;    /* what the metric's label says */
-	__u32 owner;  /* slot of the vCPU */
+	__u32 owner;  /* slot of the vCPU, or number of the subject */
 	__u16 metric; /* enum ks_metric; 0: not in use */
 	__u16 pad;
 	/*

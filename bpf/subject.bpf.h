@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Subjects: from an event that is no vCPU's to where its numbers are kept.
+ *
+ * A domain's program finds its subject's number once (a hash lookup; a new one takes a number) and
+ * carries it along in what it keeps of a request or packet. From then on it is two array lookups:
+ * the tally that this CPU has of the subject, and a cell for each value recorded.
+ *
+ * Single writers: a tally is one CPU's, and a program never runs twice at a time on one CPU. So
+ * each counter and each metric must be written by one program only, or by programs of which none
+ * can interrupt another.
+ */
+#ifndef KVMSCOPE_SUBJECT_BPF_H
+#define KVMSCOPE_SUBJECT_BPF_H
+
+#include "vm.bpf.h"
+
+/* tallies of a CPU: subjects there may be, and one for number 0, which is nobody's */
+__weak const volatile __u32 cfg_subjects = 1;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_subject_slot);
+} subjects __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct ks_subject);
+	__type(value, __u32);
+} subject_numbers __weak SEC(".maps");
+
+/* Unused numbers. A queue: one that was given back is the last to be taken again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1);
+	__uint(value_size, sizeof(__u32));
+} free_subjects __weak SEC(".maps");
+
+/* of CPU c and subject s: at c * cfg_subjects + s */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_tally);
+} tallies __weak SEC(".maps");
+
+/* The first time that a subject is met. Another CPU may meet it at the same time: one wins. */
+static __noinline __u32 subject_take(struct ks_subject *who)
+{
+	struct ks_subject_slot *slot;
+	__u32 number = 0, *known;
+
+	if (bpf_map_pop_elem(&free_subjects, &number))
+		return 0;
+	slot = bpf_map_lookup_elem(&subjects, &number);
+	if (!slot)
+		return 0;
+	if (bpf_map_update_elem(&subject_numbers, who, &number, BPF_NOEXIST)) {
+		bpf_map_push_elem(&free_subjects, &number, BPF_ANY);
+		known = bpf_map_lookup_elem(&subject_numbers, who);
+		return known ? *known : 0;
+	}
+	slot->who = *who;
+	slot->since =
+		bpf_ktime_get_ns(); /* last: user space takes one with a time for one in use */
+	return number;
+}
+
+/* A subject's number. 0: there is none left, and the event counts as lost. */
+static __always_inline __u32 subject_number(struct ks_subject *who)
+{
+	__u32 *known = bpf_map_lookup_elem(&subject_numbers, who), number;
+
+	if (known)
+		return *known;
+	number = subject_take(who);
+	if (!number)
+		lose(KS_L_SUBJECTS);
+	return number;
+}
+
+/* This CPU's tally of a subject; NULL: there is no such number. */
+static __always_inline struct ks_tally *tally_here(__u32 subject)
+{
+	__u32 at = bpf_get_smp_processor_id() * cfg_subjects + subject;
+
+	return subject ? bpf_map_lookup_elem(&tallies, &at) : NULL;
+}
+
+/* metric: a constant from KS_M_SUBJECTS on. */
+static __always_inline void tally_record(struct ks_tally *t, __u32 subject, const __u32 metric,
+					 __u64 value)
+{
+	__u32 *n = &t->cell[metric - KS_M_SUBJECTS];
+	struct ks_cell *cell;
+
+	if (!*n)
+		*n = cell_new(subject, metric, 0);
+	cell = cell_get(*n);
+	if (cell)
+		record(cell, value);
+}
+
+#endif

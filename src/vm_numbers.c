@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Hands out numbers to VMs and takes them back. */
+#include <stdlib.h>
+#include <bpf/bpf.h>
+#include "subjects.h"
+#include "util.h"
+#include "vm_numbers.h"
+
+struct vm_numbers {
+	bool used[KS_VMS_MAX]; /* 0 is the host's */
+	uint16_t next;	       /* where to look for a free one: the longest unused comes first */
+};
+
+struct vm_numbers *vm_numbers__new(void)
+{
+	struct vm_numbers *n = xcalloc(1, sizeof(*n));
+
+	n->used[KS_VM_HOST] = true;
+	return n;
+}
+
+void vm_numbers__free(struct vm_numbers *numbers)
+{
+	free(numbers);
+}
+
+static uint16_t take(struct vm_numbers *numbers)
+{
+	for (int i = 0; i < KS_VMS_MAX; i++) {
+		uint16_t number = numbers->next;
+
+		numbers->next = (numbers->next + 1) % KS_VMS_MAX;
+		if (numbers->used[number])
+			continue;
+		numbers->used[number] = true;
+		return number;
+	}
+	return 0;
+}
+
+static void tell(struct session *s, const struct vm *vm)
+{
+	uint32_t tgid = vm->pid;
+
+	if (vm->alive && vm->number)
+		bpf_map_update_elem(session__map(s, "vm_numbers"), &tgid, &vm->number, BPF_ANY);
+	else
+		bpf_map_delete_elem(session__map(s, "vm_numbers"), &tgid);
+}
+
+size_t vm_numbers__sync(struct vm_numbers *numbers, struct session *s, struct vms *vms)
+{
+	size_t n, unnumbered = 0;
+	struct vm **all;
+
+	n = vms__all(vms, &all);
+	/* those that are gone first: a younger process may have the pid of one of them */
+	for (size_t i = 0; i < n; i++)
+		if (!all[i]->alive && all[i]->number)
+			tell(s, all[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct vm *vm = all[i];
+		uint16_t before = vm->number;
+
+		if (!vm->alive)
+			continue;
+		/* a name may be found late, and with it that the VM is wanted, or not */
+		if (!vm->wanted && before && before != KS_VM_IGNORED)
+			continue; /* what was counted of it is not shown */
+		if (!vm->wanted)
+			vm->number = KS_VM_IGNORED;
+		else if (!before || before == KS_VM_IGNORED)
+			vm->number = take(numbers);
+		unnumbered += !vm->number;
+		tell(s, vm);
+	}
+	return unnumbered;
+}
+
+static bool counted(const struct snap_subject *subject)
+{
+	for (int i = 0; i < KS_COUNTERS; i++)
+		if (subject->n[i])
+			return true;
+	return false;
+}
+
+void vm_numbers__reclaim(struct vm_numbers *numbers, struct session *s, struct vms *vms,
+			 const struct delta *d, vm_numbers_busy *busy, void *arg)
+{
+	bool *kept = xcalloc(KS_VMS_MAX, sizeof(*kept)), *gone = xcalloc(KS_VMS_MAX, sizeof(*gone));
+	struct vm **all;
+	size_t n = vms__all(vms, &all);
+
+	for (size_t i = 0; i < n; i++)
+		if (!all[i]->alive && all[i]->number < KS_VMS_MAX)
+			gone[all[i]->number] = true;
+	for (size_t i = 0; i < d->n_subjects; i++) {
+		const struct snap_subject *subject = &d->subjects[i];
+		uint16_t vm = subject->who.vm;
+
+		if (vm == KS_VM_HOST || vm >= KS_VMS_MAX || !gone[vm])
+			continue;
+		if (!d->from || counted(subject) || busy(subject, arg))
+			kept[vm] = true;
+		else
+			subjects__give_back(s, d->to, subject);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint16_t number = all[i]->number;
+
+		if (all[i]->alive || (number < KS_VMS_MAX && kept[number]))
+			continue;
+		if (number && number < KS_VMS_MAX)
+			numbers->used[number] = false;
+		all[i]->number = 0;
+	}
+	free(kept);
+	free(gone);
+}
