@@ -7,15 +7,18 @@
 #include "vm_numbers.h"
 
 struct vm_numbers {
-	bool used[KS_VMS_MAX]; /* 0 is the host's */
-	uint16_t next;	       /* where to look for a free one: the longest unused comes first */
+	struct {
+		bool used;
+		bool told; /* the kernel's table has it */
+	} of[KS_VMS_MAX];  /* 0 is the host's */
+	uint16_t next;	   /* where to look for a free one: the longest unused comes first */
 };
 
 struct vm_numbers *vm_numbers__new(void)
 {
 	struct vm_numbers *n = xcalloc(1, sizeof(*n));
 
-	n->used[KS_VM_HOST] = true;
+	n->of[KS_VM_HOST].used = true;
 	return n;
 }
 
@@ -30,49 +33,55 @@ static uint16_t take(struct vm_numbers *numbers)
 		uint16_t number = numbers->next;
 
 		numbers->next = (numbers->next + 1) % KS_VMS_MAX;
-		if (numbers->used[number])
+		if (numbers->of[number].used)
 			continue;
-		numbers->used[number] = true;
+		numbers->of[number].used = true;
+		numbers->of[number].told = true;
 		return number;
 	}
 	return 0;
 }
 
-static void tell(struct session *s, const struct vm *vm)
+/* Once for each VM that is gone: its pid may be another one's soon. */
+static void untell(struct vm_numbers *numbers, int table, struct vm *vm)
 {
 	uint32_t tgid = vm->pid;
 
-	if (vm->alive && vm->number)
-		bpf_map_update_elem(session__map(s, "vm_numbers"), &tgid, &vm->number, BPF_ANY);
+	if (!vm->number || (vm->number < KS_VMS_MAX && !numbers->of[vm->number].told))
+		return;
+	bpf_map_delete_elem(table, &tgid);
+	if (vm->number < KS_VMS_MAX)
+		numbers->of[vm->number].told = false;
 	else
-		bpf_map_delete_elem(session__map(s, "vm_numbers"), &tgid);
+		vm->number = 0; /* nothing is counted of one that is ignored */
 }
 
 size_t vm_numbers__sync(struct vm_numbers *numbers, struct session *s, struct vms *vms)
 {
+	int table = session__map(s, "vm_numbers");
 	size_t n, unnumbered = 0;
 	struct vm **all;
 
 	n = vms__all(vms, &all);
-	/* those that are gone first: a younger process may have the pid of one of them */
 	for (size_t i = 0; i < n; i++)
-		if (!all[i]->alive && all[i]->number)
-			tell(s, all[i]);
+		if (!all[i]->alive)
+			untell(numbers, table, all[i]);
 	for (size_t i = 0; i < n; i++) {
 		struct vm *vm = all[i];
 		uint16_t before = vm->number;
+		uint32_t tgid = vm->pid;
 
 		if (!vm->alive)
 			continue;
-		/* a name may be found late, and with it that the VM is wanted, or not */
-		if (!vm->wanted && before && before != KS_VM_IGNORED)
-			continue; /* what was counted of it is not shown */
+		/* a name may be found late, and with it that the VM is wanted; or not: then what
+		 * was counted of it is not shown */
 		if (!vm->wanted)
-			vm->number = KS_VM_IGNORED;
+			vm->number = before ?: KS_VM_IGNORED;
 		else if (!before || before == KS_VM_IGNORED)
 			vm->number = take(numbers);
 		unnumbered += !vm->number;
-		tell(s, vm);
+		if (vm->number != before)
+			bpf_map_update_elem(table, &tgid, &vm->number, BPF_ANY);
 	}
 	return unnumbered;
 }
@@ -112,7 +121,7 @@ void vm_numbers__reclaim(struct vm_numbers *numbers, struct session *s, struct v
 		if (all[i]->alive || (number < KS_VMS_MAX && kept[number]))
 			continue;
 		if (number && number < KS_VMS_MAX)
-			numbers->used[number] = false;
+			numbers->of[number].used = false;
 		all[i]->number = 0;
 	}
 	free(kept);
