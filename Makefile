@@ -75,7 +75,7 @@ $(B)/src/%.o: src/%.c | $(B)/src
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/src/session.o: $(SKEL)
+$(B)/src/session.o $(B)/src/session_maps.o: $(SKEL)
 
 $(B)/tools/%.o: tools/%.c | $(B)/tools
 	$(call say,CC)
@@ -99,11 +99,10 @@ $(B)/tests/unit/test_%: tests/unit/test_%.c $(LIB_OBJS) | $(B)/tests/unit
 	$(Q)$(CC) $(CPPFLAGS) -iquote tests/unit $(CFLAGS) -MMD -MP $< $(LIB_OBJS) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
 
 FUZZFLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SRCS := $(filter-out src/session.c,$(LIB_SRCS))
 $(B)/fuzz/%.o: src/%.c | $(B)/fuzz
 	$(call say,CC)
 	$(Q)$(CLANG) $(CPPFLAGS) -MMD -MP -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
-$(B)/fuzz/session.o: $(SKEL)
+$(B)/fuzz/session.o $(B)/fuzz/session_maps.o: $(SKEL)
 $(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) | $(B)/tests/unit
 	$(call say,FUZZ)
 	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDLIBS) -o $@

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * The BPF object's life: which programs, which sizes, load, attach, detach. The only file that
- * sees the skeleton.
- */
+/* The BPF object's life: which programs, which sizes, load, attach, detach. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +8,8 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include "session.h"
+#include "session_internal.h"
 #include "util.h"
-#include "kvmscope.skel.h"
 
 /* Kinds of exits that a vCPU shows on average, with room: see struct ks_cell for their size. */
 #define CELLS_PER_VCPU 16
@@ -23,17 +19,6 @@
 #define CELLS_DETAILS 8192
 /* Metrics that a subject shows, times CPUs that it shows them on: most show few on one or two. */
 #define CELLS_PER_SUBJECT 6
-
-struct session {
-	struct kvmscope_bpf *skel;
-	struct choice *choices;
-	size_t n_choices;
-	struct bpf_link **links; /* one a choice; NULL: not attached */
-	uint64_t *healed_misses; /* of programs that were replaced */
-	uint64_t attached_at;
-	unsigned int modes;
-	struct array arrays[SESSION_ARRAYS];
-};
 
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
@@ -97,14 +82,14 @@ int session__map(const struct session *s, const char *map)
 	return bpf_object__find_map_fd_by_name(s->skel->obj, map);
 }
 
+struct bpf_program *session__program(const struct session *s, const char *name)
+{
+	return bpf_object__find_program_by_name(s->skel->obj, name);
+}
+
 unsigned int session__modes(const struct session *s)
 {
 	return s->modes;
-}
-
-static struct bpf_program *find_program(const struct session *s, const char *name)
-{
-	return bpf_object__find_program_by_name(s->skel->obj, name);
 }
 
 static int set_sizes(struct session *s, const struct session_opts *opts,
@@ -171,9 +156,9 @@ static int configure(struct session *s, const struct features *f, const struct s
 }
 
 /* One attempt with no cheaper form than floor. -EAGAIN: a lower rung may still work. */
-static int try_load(struct session *s, struct features *f,
-		    const struct domain *const *domains, size_t n, const struct session_opts *opts,
-		    enum rung_kind floor, char **ret_error)
+static int try_load(struct session *s, struct features *f, const struct domain *const *domains,
+		    size_t n, const struct session_opts *opts, enum rung_kind floor,
+		    char **ret_error)
 {
 	struct bpf_program *prog;
 	int err;
@@ -202,13 +187,13 @@ static int try_load(struct session *s, struct features *f,
 
 		if (!s->choices[i].rung)
 			continue;
-		bpf_program__set_autoload(find_program(s, s->choices[i].rung->program), true);
+		bpf_program__set_autoload(session__program(s, s->choices[i].rung->program), true);
 		/* the last rung too, for session__heal() */
 		for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++)
 			if (r->kind == RUNG_TP && features__tp_args(f, e->name) >= 0 &&
 			    features__tp_field(f, e->system, e->name, "common_pid") >= 0 &&
 			    !(r->missing && r->missing(f)))
-				bpf_program__set_autoload(find_program(s, r->program), true);
+				bpf_program__set_autoload(session__program(s, r->program), true);
 	}
 	bpf_program__set_autoload(s->skel->progs.vcpu__audit, true);
 	bpf_program__set_autoload(s->skel->progs.vcpu__adopt, opts->modes & TRACE_TIMES);
@@ -240,7 +225,7 @@ int session__attach(struct session *s, char **ret_error)
 
 		if (!c->rung)
 			continue;
-		s->links[i] = bpf_program__attach(find_program(s, c->rung->program));
+		s->links[i] = bpf_program__attach(session__program(s, c->rung->program));
 		if (s->links[i])
 			continue;
 		snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s",
@@ -248,7 +233,7 @@ int session__attach(struct session *s, char **ret_error)
 		/* the form that fits may still be refused: by the kernel's count of arguments */
 		for (const struct rung *r = c->rung + 1;
 		     r < c->event->rungs + RUNGS_MAX && r->program && !s->links[i]; r++) {
-			struct bpf_program *prog = find_program(s, r->program);
+			struct bpf_program *prog = session__program(s, r->program);
 
 			if (bpf_program__fd(prog) < 0)
 				continue;
@@ -334,188 +319,4 @@ size_t session__choices(const struct session *s, const struct choice **ret)
 uint64_t session__attached_at(const struct session *s)
 {
 	return s->attached_at;
-}
-
-/* --- losses */
-
-/* run_cnt is only kept while BPF statistics are on, so runs are estimated from what was counted. */
-static uint64_t misses(const struct session *s, const struct choice *c)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	int fd = bpf_program__fd(find_program(s, c->rung->program));
-
-	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.recursion_misses;
-}
-
-uint64_t session__missed_by(const struct session *s, size_t i)
-{
-	return s->choices[i].rung ? misses(s, &s->choices[i]) + s->healed_misses[i] : 0;
-}
-
-uint64_t session__missed_runs(const struct session *s)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < s->n_choices; i++)
-		sum += session__missed_by(s, i);
-	return sum;
-}
-
-int session__heal(struct session *s, uint64_t counted)
-{
-	int changed = 0;
-
-	for (size_t i = 0; i < s->n_choices; i++) {
-		struct choice *c = &s->choices[i];
-		const struct rung *tp = c->rung;
-		struct bpf_link *link;
-		uint64_t n;
-
-		if (!tp || tp->kind == RUNG_TP || !s->links[i])
-			continue;
-		n = misses(s, c);
-		if (n * 10000 <= counted)
-			continue;
-		while (tp < c->event->rungs + RUNGS_MAX && tp->program && tp->kind != RUNG_TP)
-			tp++;
-		if (tp == c->event->rungs + RUNGS_MAX || !tp->program ||
-		    bpf_program__fd(find_program(s, tp->program)) < 0)
-			continue;
-		/* off with the old one first: an event that is missed is told, one counted twice is
-		 * not */
-		bpf_link__destroy(s->links[i]);
-		link = bpf_program__attach(find_program(s, tp->program));
-		s->links[i] = link;
-		if (!link)
-			continue;
-		snprintf(c->why, sizeof(c->why), "%s: %llu runs were skipped",
-			 rung__name(c->rung->kind), (unsigned long long)n);
-		s->healed_misses[i] += n;
-		c->rung = tp;
-		changed++;
-	}
-	return changed;
-}
-
-int session__audit(struct session *s)
-{
-	__u64 ctx[1] = {1};
-	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
-	int err = 0;
-
-	for (; ctx[0] < s->arrays[ARRAY_VCPUS].entries && !err; ctx[0] += KS_AUDIT_BATCH)
-		err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.vcpu__audit), &run);
-	return err;
-}
-
-bool session__knows_thread(const struct session *s, pid_t tid)
-{
-	uint32_t key = tid, slot;
-
-	return !bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.threads), &key, &slot);
-}
-
-int session__adopt(struct session *s, const struct adoptee *list, size_t n)
-{
-	struct bpf_map *map = s->skel->maps.adoptees;
-	struct bpf_link *link;
-	int fd, err = 0;
-	char buf[16];
-
-	if (!n || bpf_program__fd(s->skel->progs.vcpu__adopt) < 0)
-		return 0;
-	for (size_t i = 0; i < n && !err; i++) {
-		struct ks_adopt value = {.vcpu_id = list[i].vcpu_id, .halted = list[i].halted};
-
-		err = bpf_map_update_elem(bpf_map__fd(map), &list[i].tid, &value, BPF_ANY);
-	}
-	link = bpf_program__attach_iter(s->skel->progs.vcpu__adopt, NULL);
-	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
-	if (fd < 0) {
-		err = -errno;
-	} else {
-		while (read(fd, buf, sizeof(buf)) > 0) /* the walk itself; it prints nothing */
-			;
-		close(fd);
-	}
-	bpf_link__destroy(link);
-	for (size_t i = 0; i < n; i++)
-		bpf_map_delete_elem(bpf_map__fd(map), &list[i].tid);
-	return err;
-}
-
-int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
-{
-	int cpus = libbpf_num_possible_cpus(), err = 0;
-	uint64_t *values;
-
-	if (cpus < 0)
-		return cpus;
-	values = xcalloc(cpus, sizeof(*values));
-	for (__u32 i = 0; i < KS_LOSSES && !err; i++) {
-		err = bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.losses), &i, values);
-		losses[i] = 0;
-		for (int cpu = 0; cpu < cpus && !err; cpu++)
-			losses[i] += values[cpu];
-	}
-	free(values);
-	return err;
-}
-
-/* --- the mapped arrays */
-
-const struct array *session__array(const struct session *s, enum session_array which)
-{
-	return &s->arrays[which];
-}
-
-int session__give_back(struct session *s, enum session_array which, uint32_t number)
-{
-	const struct bpf_map *unused[] = {
-		[ARRAY_VCPUS] = s->skel->maps.free_vcpus,
-		[ARRAY_CELLS] = s->skel->maps.free_cells,
-		[ARRAY_SUBJECTS] = s->skel->maps.free_subjects,
-	};
-	static const char zero[sizeof(struct ks_vcpu) > sizeof(struct ks_cell)
-				       ? sizeof(struct ks_vcpu)
-				       : sizeof(struct ks_cell)];
-	int err;
-
-	err = bpf_map_update_elem(s->arrays[which].fd, &number, zero, BPF_ANY);
-	return err ?: bpf_map_update_elem(bpf_map__fd(unused[which]), NULL, &number, BPF_ANY);
-}
-
-/* Deletes an entry that still leads to the slot. Another one may have taken its place. */
-static void forget(struct bpf_map *map, const void *key, uint32_t slot)
-{
-	uint32_t at = 0;
-
-	if (!bpf_map_lookup_elem(bpf_map__fd(map), key, &at) && at == slot)
-		bpf_map_delete_elem(bpf_map__fd(map), key);
-}
-
-void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key)
-{
-	struct ks_detail d = {.slot = slot, .metric = metric, .key = key};
-
-	bpf_map_delete_elem(bpf_map__fd(s->skel->maps.details), &d);
-}
-
-void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot)
-{
-	struct {
-		uint32_t tid;
-		int32_t vcpu_id;
-	} who = {tid, vcpu_id}, unknown = {tid, -1};
-
-	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 0;
-	forget(s->skel->maps.threads, &tid, slot);
-	forget(s->skel->maps.slots, &who, slot);
-	forget(s->skel->maps.slots, &unknown, slot);
-}
-
-void session__remember_thread(struct session *s, uint32_t tid)
-{
-	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 1;
 }

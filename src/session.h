@@ -48,8 +48,8 @@ size_t session__choose(const struct features *f, const struct domain *const *dom
 int session__open(struct session **ret, struct features *f, const struct domain *const *domains,
 		  size_t n, const struct session_opts *opts, char **ret_error);
 /*
- * Attaches: events are counted from here on. Once, after what the programs look up has been filled in.
- * As session__open() on failure, after which the session must be closed.
+ * Attaches: events are counted from here on. Once, after what the programs look up has been filled
+ * in. As session__open() on failure, after which the session must be closed.
  */
 int session__attach(struct session *s, char **ret_error);
 void session__close(struct session *s); /* NULL is fine; detaches */
@@ -107,15 +107,15 @@ int session__audit(struct session *s);
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
 
 /*
- * The mapped arrays: of struct ks_vcpu, ks_cell, ks_subject_slot and ks_tally. The last two have one
- * entry where no domain measures subjects.
+ * The mapped arrays: of struct ks_vcpu, ks_cell, ks_subject_slot and ks_tally. The last two have
+ * one entry where no domain measures subjects.
  */
 enum session_array { ARRAY_VCPUS, ARRAY_CELLS, ARRAY_SUBJECTS, ARRAY_TALLIES, SESSION_ARRAYS };
 const struct array *session__array(const struct session *s, enum session_array which);
 
 /*
- * Gives back a vCPU's slot, a cell or a subject that the kernel side does not write any more: clears
- * it and puts its number among the unused ones. 0 or -errno.
+ * Gives back a vCPU's slot, a cell or a subject that the kernel side does not write any more:
+ * clears it and puts its number among the unused ones. 0 or -errno.
  */
 int session__give_back(struct session *s, enum session_array which, uint32_t number);
 /*

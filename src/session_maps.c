@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A session while it runs: what was lost, vCPUs met and forgotten, slots given back. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "session_internal.h"
+#include "util.h"
+
+/* --- losses */
+
+/* run_cnt is only kept while BPF statistics are on, so runs are estimated from what was counted. */
+static uint64_t misses(const struct session *s, const struct choice *c)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int fd = bpf_program__fd(session__program(s, c->rung->program));
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.recursion_misses;
+}
+
+uint64_t session__missed_by(const struct session *s, size_t i)
+{
+	return s->choices[i].rung ? misses(s, &s->choices[i]) + s->healed_misses[i] : 0;
+}
+
+uint64_t session__missed_runs(const struct session *s)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->n_choices; i++)
+		sum += session__missed_by(s, i);
+	return sum;
+}
+
+int session__heal(struct session *s, uint64_t counted)
+{
+	int changed = 0;
+
+	for (size_t i = 0; i < s->n_choices; i++) {
+		struct choice *c = &s->choices[i];
+		const struct rung *tp = c->rung;
+		struct bpf_link *link;
+		uint64_t n;
+
+		if (!tp || tp->kind == RUNG_TP || !s->links[i])
+			continue;
+		n = misses(s, c);
+		if (n * 10000 <= counted)
+			continue;
+		while (tp < c->event->rungs + RUNGS_MAX && tp->program && tp->kind != RUNG_TP)
+			tp++;
+		if (tp == c->event->rungs + RUNGS_MAX || !tp->program ||
+		    bpf_program__fd(session__program(s, tp->program)) < 0)
+			continue;
+		/* off with the old one first: an event that is missed is told, one counted twice is
+		 * not */
+		bpf_link__destroy(s->links[i]);
+		link = bpf_program__attach(session__program(s, tp->program));
+		s->links[i] = link;
+		if (!link)
+			continue;
+		snprintf(c->why, sizeof(c->why), "%s: %llu runs were skipped",
+			 rung__name(c->rung->kind), (unsigned long long)n);
+		s->healed_misses[i] += n;
+		c->rung = tp;
+		changed++;
+	}
+	return changed;
+}
+
+int session__audit(struct session *s)
+{
+	__u64 ctx[1] = {1};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
+	int err = 0;
+
+	for (; ctx[0] < s->arrays[ARRAY_VCPUS].entries && !err; ctx[0] += KS_AUDIT_BATCH)
+		err = bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.vcpu__audit), &run);
+	return err;
+}
+
+bool session__knows_thread(const struct session *s, pid_t tid)
+{
+	uint32_t key = tid, slot;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.threads), &key, &slot);
+}
+
+int session__adopt(struct session *s, const struct adoptee *list, size_t n)
+{
+	struct bpf_map *map = s->skel->maps.adoptees;
+	struct bpf_link *link;
+	int fd, err = 0;
+	char buf[16];
+
+	if (!n || bpf_program__fd(s->skel->progs.vcpu__adopt) < 0)
+		return 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		struct ks_adopt value = {.vcpu_id = list[i].vcpu_id, .halted = list[i].halted};
+
+		err = bpf_map_update_elem(bpf_map__fd(map), &list[i].tid, &value, BPF_ANY);
+	}
+	link = bpf_program__attach_iter(s->skel->progs.vcpu__adopt, NULL);
+	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+	if (fd < 0) {
+		err = -errno;
+	} else {
+		while (read(fd, buf, sizeof(buf)) > 0) /* the walk itself; it prints nothing */
+			;
+		close(fd);
+	}
+	bpf_link__destroy(link);
+	for (size_t i = 0; i < n; i++)
+		bpf_map_delete_elem(bpf_map__fd(map), &list[i].tid);
+	return err;
+}
+
+int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
+{
+	int cpus = libbpf_num_possible_cpus(), err = 0;
+	uint64_t *values;
+
+	if (cpus < 0)
+		return cpus;
+	values = xcalloc(cpus, sizeof(*values));
+	for (__u32 i = 0; i < KS_LOSSES && !err; i++) {
+		err = bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.losses), &i, values);
+		losses[i] = 0;
+		for (int cpu = 0; cpu < cpus && !err; cpu++)
+			losses[i] += values[cpu];
+	}
+	free(values);
+	return err;
+}
+
+/* --- the mapped arrays */
+
+const struct array *session__array(const struct session *s, enum session_array which)
+{
+	return &s->arrays[which];
+}
+
+int session__give_back(struct session *s, enum session_array which, uint32_t number)
+{
+	const struct bpf_map *unused[] = {
+		[ARRAY_VCPUS] = s->skel->maps.free_vcpus,
+		[ARRAY_CELLS] = s->skel->maps.free_cells,
+		[ARRAY_SUBJECTS] = s->skel->maps.free_subjects,
+	};
+	static const char zero[sizeof(struct ks_vcpu) > sizeof(struct ks_cell)
+				       ? sizeof(struct ks_vcpu)
+				       : sizeof(struct ks_cell)];
+	int err;
+
+	err = bpf_map_update_elem(s->arrays[which].fd, &number, zero, BPF_ANY);
+	return err ?: bpf_map_update_elem(bpf_map__fd(unused[which]), NULL, &number, BPF_ANY);
+}
+
+/* Deletes an entry that still leads to the slot. Another one may have taken its place. */
+static void forget(struct bpf_map *map, const void *key, uint32_t slot)
+{
+	uint32_t at = 0;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(map), key, &at) && at == slot)
+		bpf_map_delete_elem(bpf_map__fd(map), key);
+}
+
+void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key)
+{
+	struct ks_detail d = {.slot = slot, .metric = metric, .key = key};
+
+	bpf_map_delete_elem(bpf_map__fd(s->skel->maps.details), &d);
+}
+
+void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot)
+{
+	struct {
+		uint32_t tid;
+		int32_t vcpu_id;
+	} who = {tid, vcpu_id}, unknown = {tid, -1};
+
+	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 0;
+	forget(s->skel->maps.threads, &tid, slot);
+	forget(s->skel->maps.slots, &who, slot);
+	forget(s->skel->maps.slots, &unknown, slot);
+}
+
+void session__remember_thread(struct session *s, uint32_t tid)
+{
+	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 1;
+}
