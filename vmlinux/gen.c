@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct gen {
 	const char *dir;	/* in it: SERIES/vmlinux, SERIES/MODULE.ko */
+	const char *arch;	/* the architecture that this is for */
+	bool skip;		/* what the list has now is for another one */
 	struct btf *base, *btf; /* base: vmlinux's; btf: the one in use, maybe the same */
 	struct btf_dump *dump;
 	bool loose; /* the last thing written was a single line */
@@ -252,10 +255,13 @@ static void entry_end(struct gen *g)
 	*g->kind = *g->name = '\0';
 }
 
-/* Takes types from now on from Debian's kernel of a series: "vmlinux", or a module's name. */
+/*
+ * Takes types from now on from Debian's kernel of a series: "vmlinux", or a module's name. What has
+ * no file there is built in, and its types are vmlinux's.
+ */
 static void from(struct gen *g, const char *series, const char *file)
 {
-	char path[4096];
+	char path[4096], module[4096];
 
 	btf_dump__free(g->dump);
 	if (g->btf != g->base)
@@ -264,13 +270,27 @@ static void from(struct gen *g, const char *series, const char *file)
 	snprintf(g->from, sizeof(g->from), "%s %s", series, file);
 	snprintf(path, sizeof(path), "%s/%s/vmlinux", g->dir, series);
 	g->base = g->btf = btf__parse(path, NULL);
-	if (g->base && strcmp(file, "vmlinux")) {
-		snprintf(path, sizeof(path), "%s/%s/%s.ko", g->dir, series, file);
-		g->btf = btf__parse_split(path, g->base);
+	snprintf(module, sizeof(module), "%s/%s/%s.ko", g->dir, series, file);
+	if (g->base && !access(module, F_OK)) {
+		g->btf = btf__parse_split(module, g->base);
+		strcpy(path, module);
 	}
 	g->dump = g->btf ? btf_dump__new(g->btf, print, NULL, NULL) : NULL;
 	if (!g->dump)
 		fail(g, "no BTF in %s: %m", path);
+}
+
+/* Is a line for us that ends so? NULL: it does not tell, and is for all. */
+static bool is_ours(const struct gen *g, const char *arch)
+{
+	static const char *const known[] = {"x86", "arm64"};
+
+	for (size_t i = 0; arch && i < sizeof(known) / sizeof(*known); i++)
+		if (!strcmp(arch, known[i]))
+			return !strcmp(arch, g->arch);
+	if (arch)
+		fail(g, "there is no architecture %s", arch);
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -280,27 +300,35 @@ int main(int argc, char **argv)
 	char line[1024];
 	int n;
 
-	if (argc != 2) {
+	if (argc != 3) {
 		fprintf(stderr,
-			"Usage: gen DIR <LIST   DIR/SERIES/vmlinux, DIR/SERIES/MODULE.ko\n");
+			"Usage: gen DIR ARCH <LIST   DIR/SERIES/vmlinux, DIR/SERIES/MODULE.ko\n");
 		return 2;
 	}
 	g.dir = argv[1];
+	g.arch = argv[2];
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "#\n")] = '\0';
 		n = sscanf(line, "%127s%127s%127s%127s", word[0], word[1], word[2], word[3]);
 		if (n <= 0)
 			continue;
 		if (isspace(line[0])) {
-			if (n > 1 || !*g.kind ||
+			if (g.skip)
+				continue;
+			if (n > 2 || !*g.kind ||
 			    g.n_members == sizeof(g.member) / sizeof(*g.member))
 				fail(&g, "what does this line mean: %s", line);
-			strcpy(g.member[g.n_members++], word[0]);
+			if (is_ours(&g, n == 2 ? word[1] : NULL))
+				strcpy(g.member[g.n_members++], word[0]);
 			continue;
 		}
 		entry_end(&g);
-		if (n == 3 && !strcmp(word[0], "from")) {
-			from(&g, word[1], word[2]);
+		if (n >= 3 && !strcmp(word[0], "from")) {
+			g.skip = !is_ours(&g, n == 4 ? word[3] : NULL);
+			if (!g.skip)
+				from(&g, word[1], word[2]);
+		} else if (g.skip) {
+			continue;
 		} else if (n == 2 || (n == 1 && !strcmp(word[0], "enum"))) {
 			strcpy(g.kind, word[0]);
 			strcpy(g.name, n == 2 ? word[1] : "");

@@ -114,7 +114,7 @@ static const char *text_of(const char *path)
 /* Runs gen on a list, in a process of its own for it may exit. Returns its status. */
 static int run(const char *list)
 {
-	char *argv[] = {"gen", ".", NULL};
+	char *argv[] = {"gen", ".", "arm64", NULL};
 	FILE *file = fopen("list", "w");
 	int status;
 	pid_t pid;
@@ -128,7 +128,7 @@ static int run(const char *list)
 		if (!freopen("list", "r", stdin) || !freopen("out", "w", stdout) ||
 		    !freopen("err", "w", stderr))
 			_exit(3);
-		exit(gen_main(2, argv));
+		exit(gen_main(3, argv));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -177,6 +177,17 @@ static void test_written(void **state)
 		"\tstruct outer *outer;\n\tu32 n[4];\n};\n\nstruct inner {\n\tu32 a;\n};\n\n");
 }
 
+/* This is arm64's. What is not there as a module is built in. */
+static void test_architectures(void **state)
+{
+	check_written("from 9.9 nowhere x86\nstruct whatever\n\tmember\n"
+		      "from 1.0 m arm64\nstruct own\n\touter\n"
+		      "from 1.0 built_in\nstruct inner\n\ta arm64\nstruct outer\n\tin\n\tz x86\n",
+		      "struct outer;\n\nstruct own {\n\tstruct outer *outer;\n};\n\n"
+		      "typedef unsigned int u32;\n\nstruct inner {\n\tu32 a;\n};\n\n"
+		      "struct outer {\n\tstruct inner in;\n};\n\n");
+}
+
 static void test_refused(void **state)
 {
 	check_refused("from 1.0 vmlinux\nstruct outer\n\tz\n",
@@ -194,8 +205,11 @@ static void test_refused(void **state)
 		      "gen: 1.0 vmlinux: enum colour: it has no ANY\n");
 	check_refused("from 1.0 vmlinux\nstruct inner\nstruct inner\n",
 		      "gen: 1.0 vmlinux: struct inner: it is there already\n");
-	check_refused("from 1.0 x\n",
-		      "gen: 1.0 x: no BTF in ./1.0/x.ko: No such file or directory\n");
+	check_refused("from 2.0 m\n",
+		      "gen: 2.0 m: no BTF in ./2.0/vmlinux: No such file or directory\n");
+	check_refused("from 1.0 x\nstruct own\n",
+		      "gen: 1.0 x: struct own: there is no such type\n");
+	check_refused("from 1.0 vmlinux mips\n", "gen: : there is no architecture mips\n");
 	check_refused("from 1.0 vmlinux\n\ta\n",
 		      "gen: 1.0 vmlinux: what does this line mean: \ta\n");
 	check_refused("from 1.0 vmlinux\nstruct\n",
@@ -206,6 +220,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_architectures),
 		cmocka_unit_test(test_refused),
 	};
 
