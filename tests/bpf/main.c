@@ -3,7 +3,7 @@
  * Loads every program, not only those that a session would choose here, with its constants one way
  * and the other, and prints what the verifier had to look at. Then runs some.
  *
- * Usage: bpf_tests OBJECT
+ * Usage: bpf_tests OBJECT [KVM_INTEL.KO]
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include "exit_rows.h"
 #include "object.h"
+#include "vmx.h"
 
 #define PROGRAMS_MAX 256
 
@@ -200,19 +201,22 @@ static size_t list_programs(struct CMUnitTest *tests, size_t max)
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[PROGRAMS_MAX + EXIT_ROW_TESTS] = {};
+	struct CMUnitTest tests[PROGRAMS_MAX + EXIT_ROW_TESTS + VMX_TESTS] = {};
 	size_t n;
 
-	if (argc != 2) {
-		fprintf(stderr, "Usage: %s OBJECT\n", argv[0]);
+	if (argc < 2 || argc > 3) {
+		fprintf(stderr, "Usage: %s OBJECT [KVM_INTEL.KO]\n", argv[0]);
 		return 2;
 	}
 	object_path = argv[1];
+	vmx_module = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	vmlinux = btf__load_vmlinux_btf();
 	kvm = vmlinux ? btf__load_module_btf("kvm", vmlinux) : NULL;
 	n = list_programs(tests, PROGRAMS_MAX);
 	memcpy(&tests[n], exit_row_tests, sizeof(exit_row_tests));
 	n += EXIT_ROW_TESTS;
+	memcpy(&tests[n], vmx_tests, sizeof(vmx_tests));
+	n += VMX_TESTS;
 	return _cmocka_run_group_tests("bpf", tests, n, load_together, unload_together);
 }

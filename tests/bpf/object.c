@@ -10,7 +10,7 @@
 
 #define LOG_KEPT 2000
 
-const char *object_path;
+const char *object_path, *object_btf;
 
 struct object {
 	struct bpf_object *obj;
@@ -61,6 +61,7 @@ struct object *object__open(void)
 		{"cells", OBJECT_CELLS + 1}, {"free_cells", OBJECT_CELLS},
 		{"details", OBJECT_CELLS},   {"adoptees", OBJECT_VCPUS},
 	};
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = object_btf);
 	struct object *o = calloc(1, sizeof(*o));
 	struct bpf_program *prog;
 
@@ -69,7 +70,7 @@ struct object *object__open(void)
 	libbpf_set_print(keep_log);
 	log_len = 0;
 	log_kept[0] = '\0';
-	o->obj = bpf_object__open_file(object_path, NULL);
+	o->obj = bpf_object__open_file(object_path, &opts);
 	if (!o->obj) {
 		free(o);
 		return NULL;
@@ -194,6 +195,18 @@ bool object__cell(struct object *o, enum ks_metric metric, uint64_t key, struct 
 			return true;
 	}
 	return false;
+}
+
+bool object__first_cell(struct object *o, struct ks_cell *ret)
+{
+	uint32_t one = 1;
+
+	return !bpf_map_lookup_elem(map_fd(o, "cells"), &one, ret) && ret->metric;
+}
+
+bool object__vcpu(struct object *o, uint32_t slot, struct ks_vcpu *ret)
+{
+	return !bpf_map_lookup_elem(map_fd(o, "vcpus"), &slot, ret);
 }
 
 unsigned int object__cells(struct object *o)

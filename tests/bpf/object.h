@@ -16,6 +16,8 @@
 
 /* Where the object file is: BUILD/kvmscope.bpf.o. */
 extern const char *object_path;
+/* A file with the BTF that its programs are relocated by; NULL: this kernel's own. */
+extern const char *object_btf;
 
 struct object;
 
@@ -38,6 +40,9 @@ int object__run(struct object *o, const char *program, const uint64_t *args, siz
 
 /* The cell of a metric and a key, of whatever vCPU. False: there is none. */
 bool object__cell(struct object *o, enum ks_metric metric, uint64_t key, struct ks_cell *ret);
+/* The first that was taken. */
+bool object__first_cell(struct object *o, struct ks_cell *ret);
+bool object__vcpu(struct object *o, uint32_t slot, struct ks_vcpu *ret);
 /* How many cells are in use. */
 unsigned int object__cells(struct object *o);
 uint64_t object__loss(struct object *o, enum ks_loss which);

@@ -28,12 +28,18 @@ check_no_kvm_module() {
 # --- the programs, each alone, not only those that a session takes here
 
 run_bpf_programs() {
-	CMOCKA_MESSAGE_OUTPUT=tap bpf_tests /suite/kvmscope.bpf.o >result || true
+	CMOCKA_MESSAGE_OUTPUT=tap bpf_tests /suite/kvmscope.bpf.o /lib/kvm/kvm_intel.ko >result || true
 }
 
 check_bpf_programs() {
 	grep -A 3 '^not ok [0-9]* - ' result || true
 	at_most "least number of tests" 20 "$(grep -c '^ok' result)"
+	# where the VMX path looks, by the programs and by bpftool
+	if "$tests/kernels/offsets" "$series" >offsets 2>why; then
+		grep '^# offset of' result | diff - offsets || true
+	else
+		note "VMX: $(cat why)"
+	fi
 	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
 	note "$(grep -c '# SKIP' result) have no event here"
 	"$tests/kernels/verifier" check "$series" result 2>why || note "$(cat why)"
