@@ -33,7 +33,12 @@ BPF_SRCS   := $(sort $(wildcard bpf/*.bpf.c))
 BPF_OBJS   := $(BPF_SRCS:bpf/%.c=$(B)/bpf/%.o)
 LIB_SRCS   := $(sort $(wildcard src/*.c))
 LIB_OBJS   := $(LIB_SRCS:src/%.c=$(B)/src/%.o)
-CLI_OBJS   := $(patsubst tools/%.c,$(B)/tools/%.o,$(sort $(wildcard tools/*.c)))
+# Domains register themselves: they are linked as objects. Of the rest each program takes what it uses.
+LIB        := $(filter $(B)/src/domain_%.o,$(LIB_OBJS)) $(B)/libkvmscope.a
+# tools/NAME_*.c and tools/NAME.c are of the program NAME, all else in there is kvmscope's
+TOOL_OBJS  := $(patsubst tools/%.c,$(B)/tools/%.o,$(sort $(wildcard tools/*.c)))
+DAEMON_OBJS := $(filter $(B)/tools/kvmscoped.o $(B)/tools/kvmscoped_%.o,$(TOOL_OBJS))
+CLI_OBJS   := $(filter-out $(DAEMON_OBJS),$(TOOL_OBJS))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/fuzz_*.c)))
 SKEL       := $(B)/kvmscope.skel.h
@@ -41,10 +46,13 @@ SKEL       := $(B)/kvmscope.skel.h
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wformat=2 -Wno-unused-parameter -Werror
 LIBS     := libbpf json-c expat libcap-ng
+DAEMON_LIBS := libmicrohttpd libprotobuf-c zlib libsystemd
 CPPFLAGS += -D_GNU_SOURCE -DKVMSCOPE_VERSION='"$(VERSION)"' -Iinclude -iquote src -iquote $(B)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu17 $(WARN) -ffile-prefix-map=$(CURDIR)=.
+LDFLAGS  += -Wl,--as-needed
 LDLIBS   += $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+DAEMON_LDLIBS := $(LDLIBS) $(shell pkg-config --libs $(DAEMON_LIBS) 2>/dev/null)
 BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
             -I/usr/include/x86_64-linux-gnu -Wall -Wextra -Wno-unused-parameter -Werror
 
@@ -81,22 +89,30 @@ $(B)/tools/%.o: tools/%.c | $(B)/tools
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -iquote tools $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/kvmscope: $(CLI_OBJS) $(LIB_OBJS)
+$(B)/libkvmscope.a: $(filter-out $(B)/src/domain_%.o,$(LIB_OBJS))
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/kvmscope: $(CLI_OBJS) $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+$(B)/kvmscoped: $(DAEMON_OBJS) $(LIB)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DAEMON_LDLIBS) -o $@
+
 # The dynamic objects again, linked with static libraries: one file for any x86-64 host.
 static: $(B)/static/kvmscope ## build/static/kvmscope: one file for any x86-64 host
-$(B)/static/kvmscope: $(CLI_OBJS) $(LIB_OBJS) | $(B)/static
+$(B)/static/kvmscope: $(CLI_OBJS) $(LIB) | $(B)/static
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static $^ \
 		$(shell pkg-config --static --libs $(LIBS)) -o $@
 
 # --- tests
 
-$(B)/tests/unit/test_%: tests/unit/test_%.c $(LIB_OBJS) | $(B)/tests/unit
+$(B)/tests/unit/test_%: tests/unit/test_%.c $(LIB) | $(B)/tests/unit
 	$(call say,TEST)
-	$(Q)$(CC) $(CPPFLAGS) -iquote tests/unit $(CFLAGS) -MMD -MP $< $(LIB_OBJS) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CPPFLAGS) -iquote tests/unit $(CFLAGS) -MMD -MP $< $(LIB) $(LDFLAGS) $(DAEMON_LDLIBS) -lcmocka -o $@
 
 FUZZFLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 $(B)/fuzz/%.o: src/%.c | $(B)/fuzz
@@ -105,7 +121,7 @@ $(B)/fuzz/%.o: src/%.c | $(B)/fuzz
 $(B)/fuzz/session.o $(B)/fuzz/session_maps.o: $(SKEL)
 $(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) | $(B)/tests/unit
 	$(call say,FUZZ)
-	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDLIBS) -o $@
+	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDFLAGS) $(DAEMON_LDLIBS) -o $@
 
 GUEST_SRCS := $(sort $(wildcard tests/guest/*.c tests/guest/*.S))
 $(B)/tests/kvmguest: $(GUEST_SRCS) $(wildcard tests/guest/*.h) | $(B)/tests
