@@ -135,7 +135,7 @@ int monitor__find_vms(struct monitor *m, char **ret_error)
 /* Tells the kernel side what user space has found: which processes are VMs, and their devices. */
 static void follow_vms(struct monitor *m)
 {
-	vm_numbers__sync(m->numbers, m->session, m->vms);
+	m->unnumbered = vm_numbers__sync(m->numbers, m->session, m->vms);
 	for (size_t i = 0; i < m->n_reporters; i++)
 		if (m->reporters[i].domain->follow)
 			m->reporters[i].domain->follow(m->reporters[i].state, m->session, m->vms);
@@ -187,6 +187,15 @@ void monitor__rescan(struct monitor *m)
 /* What a reader must know to read the numbers right. */
 static void add_notes(const struct monitor *m, struct report *r)
 {
+	char *note;
+
+	if (m->unnumbered) {
+		note = xasprintf("%zu VMs are more than the %d that can be told apart: what their "
+				 "disks and interfaces did is the host's here",
+				 m->unnumbered, KS_VMS_MAX - 1);
+		report__add_note(r, note);
+		free(note);
+	}
 	if (m->features->backends & ~BACKEND_OTHER)
 		return;
 	if (m->opts.modes & (TRACE_COUNTS | TRACE_TIMES))

@@ -41,6 +41,7 @@ struct monitor {
 	struct session *session; /* NULL until monitor__start() */
 	struct snapshot *before;
 	uint64_t cpu_before; /* ns that this process had used */
+	size_t unnumbered;   /* VMs for which there was no number: vm_numbers.h */
 	bool healed;	     /* the last report changed programs: session__heal() */
 };
 
