@@ -7,12 +7,17 @@ SHELL := /bin/bash
 .SECONDARY:
 .DEFAULT_GOAL := all
 
-ARCH    ?= x86
+NATIVE  := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+ARCH    ?= $(NATIVE)
 CC      ?= gcc
 CLANG   ?= clang
 BPFTOOL ?= bpftool
 V       ?= 0
-B       ?= build
+B       ?= build$(if $(filter-out $(NATIVE),$(ARCH)),/$(ARCH))
+
+TRIPLET_x86   := x86_64-linux-gnu
+TRIPLET_arm64 := aarch64-linux-gnu
+TRIPLET       := $(TRIPLET_$(ARCH))
 
 prefix      ?= /usr/local
 sbindir     ?= $(prefix)/sbin
@@ -28,6 +33,23 @@ endif
 
 # bpftool's Debian package lives in /usr/sbin
 export PATH := $(PATH):/usr/sbin:/sbin
+
+# `make ARCH=arm64` elsewhere: clang makes code for any machine, and what it needs of that one, Debian's
+# packages have. They are unpacked once, into a cache.
+ifneq ($(ARCH),$(NATIVE))
+  SYSROOT_PACKAGES := $(filter %-dev,$(shell packaging/install-deps --list build)) \
+                      libgcc-12-dev libcmocka-dev busybox-static
+  SYSROOT ?= $(shell packaging/debian-tree bookworm $(ARCH) $(SYSROOT_PACKAGES))
+  ifeq ($(SYSROOT),)
+    $(error there is nothing to build for $(ARCH) against)
+  endif
+  CC         := $(CLANG) --target=$(TRIPLET) --sysroot=$(SYSROOT)
+  LDFLAGS    += -fuse-ld=lld
+  PKG_CONFIG := PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig \
+                PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) pkg-config
+else
+  PKG_CONFIG := pkg-config
+endif
 
 BPF_SRCS   := $(sort $(wildcard bpf/*.bpf.c))
 BPF_OBJS   := $(BPF_SRCS:bpf/%.c=$(B)/bpf/%.o)
@@ -51,14 +73,15 @@ CPPFLAGS += -D_GNU_SOURCE -DKVMSCOPE_VERSION='"$(VERSION)"' -Iinclude -iquote sr
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu17 $(WARN) -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS  += -Wl,--as-needed
-LDLIBS   += $(shell pkg-config --libs $(LIBS) 2>/dev/null)
-DAEMON_LDLIBS := $(LDLIBS) $(shell pkg-config --libs $(DAEMON_LIBS) 2>/dev/null)
+LDLIBS   += $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
+DAEMON_LDLIBS := $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(DAEMON_LIBS) 2>/dev/null)
 BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
-            -I/usr/include/x86_64-linux-gnu -Wall -Wextra -Wno-unused-parameter -Werror
+            $(addprefix --sysroot=,$(SYSROOT)) -I$(SYSROOT)/usr/include/$(TRIPLET) \
+            -Wall -Wextra -Wno-unused-parameter -Werror
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean \
+.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot \
         deps-build deps-test
 
 all: $(B)/kvmscope ## build/kvmscope
@@ -101,12 +124,12 @@ $(B)/kvmscoped: $(DAEMON_OBJS) $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DAEMON_LDLIBS) -o $@
 
-# The dynamic objects again, linked with static libraries: one file for any x86-64 host.
-static: $(B)/static/kvmscope ## build/static/kvmscope: one file for any x86-64 host
+# The dynamic objects again, linked with static libraries: one file for any host of that architecture.
+static: $(B)/static/kvmscope ## build/static/kvmscope: one file for any host
 $(B)/static/kvmscope: $(CLI_OBJS) $(LIB) | $(B)/static
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static $^ \
-		$(shell pkg-config --static --libs $(LIBS)) -o $@
+		$(shell $(PKG_CONFIG) --static --libs $(LIBS)) -o $@
 
 # --- tests
 
@@ -123,10 +146,10 @@ $(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) | 
 	$(call say,FUZZ)
 	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDFLAGS) $(DAEMON_LDLIBS) -o $@
 
-GUEST_SRCS := $(sort $(wildcard tests/guest/*.c tests/guest/*.S))
-$(B)/tests/kvmguest: $(GUEST_SRCS) $(wildcard tests/guest/*.h) | $(B)/tests
+GUEST_SRCS := $(sort $(wildcard tests/guest/*.c tests/guest/$(ARCH)/*.c tests/guest/$(ARCH)/*.S))
+$(B)/tests/kvmguest: $(GUEST_SRCS) $(wildcard tests/guest/*.h tests/guest/$(ARCH)/*.h) | $(B)/tests
 	$(call say,GUEST)
-	$(Q)$(CC) -O2 -g -Wall -Wextra -static -pthread $(GUEST_SRCS) -o $@
+	$(Q)$(CC) -O2 -g -Wall -Wextra -Wno-unused-parameter -Itests/guest/$(ARCH) $(LDFLAGS) -static -pthread $(GUEST_SRCS) -o $@
 
 NESTED_SRCS := $(sort $(wildcard tests/guest/nested/*.c tests/guest/nested/*.S))
 $(B)/tests/nestedguest: $(NESTED_SRCS) $(wildcard tests/guest/nested/*.h) | $(B)/tests
@@ -134,7 +157,7 @@ $(B)/tests/nestedguest: $(NESTED_SRCS) $(wildcard tests/guest/nested/*.h) | $(B)
 	$(Q)$(CC) -O2 -g -Wall -Wextra -static -pthread $(NESTED_SRCS) -o $@
 
 GUEST := $(B)/tests/kvmguest
-GUESTS := $(GUEST) $(B)/tests/nestedguest
+GUESTS := $(GUEST) $(if $(filter x86,$(ARCH)),$(B)/tests/nestedguest)
 
 BPF_TESTS := $(B)/tests/bpf_tests
 $(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(wildcard tests/bpf/*.h include/kvmscope/*) | $(B)/tests
@@ -184,6 +207,9 @@ install: all ## DESTDIR, prefix
 	install -D -m 755 $(B)/kvmscope $(DESTDIR)$(sbindir)/kvmscope
 	install -D -m 644 tools/kvmscope.8 $(DESTDIR)$(mandir)/man8/kvmscope.8
 	install -D -m 644 packaging/kvmscope.bash $(DESTDIR)$(completions)/kvmscope
+
+sysroot: # for ARCH=arm64: where its libraries are
+	@echo $(SYSROOT)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -48,6 +48,7 @@ static __always_inline __u64 kernel_word(const void *addr, const __u32 size)
 #define FIELD_OFFSET(type, field) \
 	__builtin_preserve_field_info(((type *)0)->field, BPF_FIELD_BYTE_OFFSET)
 
+#ifdef __TARGET_ARCH_x86
 /*
  * The exit code that kvm_exit left to be read from the vCPU when its arguments lost the
  * reason (v5.16, 0a62a0319abb). VMX: vcpu_vmx.exit_reason, since v6.16 (a50f673f25e0)
@@ -70,6 +71,49 @@ static __always_inline __u32 vcpu_exit_code(const void *vcpu, __u32 isa, bool *k
 	if (isa == KS_ISA_VMX && bpf_core_field_exists(struct vcpu_vmx, exit_reason))
 		return kernel_word(vcpu + FIELD_OFFSET(struct vcpu_vmx, exit_reason.full), 4);
 	*known = false;
+	return 0;
+}
+
+/*
+ * Whether a vCPU is in its guest's guest (L2). At kvm_exit that still tells whose exit it is: KVM
+ * changes it when it handles the exit (enter_guest_mode, leave_guest_mode). v5.14, d5a0483f9f32;
+ * false where there is no such field.
+ */
+static __always_inline bool vcpu_in_l2(const void *vcpu)
+{
+	const struct kvm_vcpu *v = vcpu;
+
+	return bpf_core_field_exists(v->stat.guest_mode) &&
+	       kernel_word(vcpu + FIELD_OFFSET(struct kvm_vcpu, stat.guest_mode), 8);
+}
+#else
+static __always_inline __u32 vcpu_exit_code(const void *vcpu, __u32 isa, bool *known)
+{
+	*known = false; /* kvm_exit has it among its arguments */
+	return 0;
+}
+
+static __always_inline bool vcpu_in_l2(const void *vcpu)
+{
+	return false;
+}
+#endif
+
+#ifdef __TARGET_ARCH_arm64
+extern struct kvm_vcpu *kvm_running_vcpu __ksym __weak;
+#endif
+
+/*
+ * The vCPU that this CPU has loaded, 0 where that can't be told: a per-CPU variable since v5.7
+ * (7495e22bb165). BTF has those of vmlinux only, where KVM is on arm64; there no event names a
+ * vCPU.
+ */
+static __always_inline __u64 vcpu_loaded(void)
+{
+#ifdef __TARGET_ARCH_arm64
+	if (&kvm_running_vcpu)
+		return *(const __u64 *)bpf_this_cpu_ptr(&kvm_running_vcpu);
+#endif
 	return 0;
 }
 
@@ -111,19 +155,6 @@ static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
 	if (!bpf_core_field_exists(v->stat.exits))
 		return 0;
 	return BPF_CORE_READ(v, stat.exits);
-}
-
-/*
- * Whether a vCPU is in its guest's guest (L2). At kvm_exit that still tells whose exit it is: KVM
- * changes it when it handles the exit (enter_guest_mode, leave_guest_mode). v5.14, d5a0483f9f32;
- * false where there is no such field.
- */
-static __always_inline bool vcpu_in_l2(const void *vcpu)
-{
-	const struct kvm_vcpu *v = vcpu;
-
-	return bpf_core_field_exists(v->stat.guest_mode) &&
-	       kernel_word(vcpu + FIELD_OFFSET(struct kvm_vcpu, stat.guest_mode), 8);
 }
 
 /* A task's state; 0: it runs or could. */

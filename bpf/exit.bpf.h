@@ -50,7 +50,7 @@ static __always_inline bool exit_starts_l2(__u32 code, __u32 isa)
 {
 	if (isa == KS_ISA_SVM)
 		return code == 0x80;
-	return code == 20 || code == 24;
+	return isa == KS_ISA_VMX && (code == 20 || code == 24);
 }
 
 /*

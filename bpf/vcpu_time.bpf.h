@@ -13,14 +13,14 @@
 
 #include "vm.bpf.h"
 
-/* A guest waits by it: SVM's HLT and idle HLT, VMX's HLT. */
+/* A guest waits by it: SVM's HLT and idle HLT, VMX's HLT, arm64's WFI and WFE. */
 static __always_inline bool exit_is_idle(__u64 key)
 {
 	__u32 code = KS_KEY_CODE(key);
 
 	if (KS_KEY_ISA(key) == KS_ISA_SVM)
 		return code == 0x78 || code == 0xa6;
-	return code == 12;
+	return code == (KS_KEY_ISA(key) == KS_ISA_VMX ? 12 : 1);
 }
 
 /* The exit under way is more than time in the kernel: start its list of parts. */

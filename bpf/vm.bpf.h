@@ -132,6 +132,10 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 	__u32 *known, old, slot = 0;
 	struct ks_vcpu *v;
 
+	if (!(key >> 63) && vcpu_loaded()) {
+		key = vcpu_loaded();
+		who.vcpu_id = vcpu_id = vcpu_id_probed((const void *)key);
+	}
 	old = thread_slot(tid);
 	v = vcpu_slot(old);
 	if (old && v && vcpu_is(v, tgid, tid, start) &&
@@ -209,6 +213,22 @@ static __always_inline struct ks_vcpu *vcpu_numbered(__s32 vcpu_id)
 	if (v && v->key == key && v->vcpu_id == vcpu_id)
 		return v;
 	slot = vcpu_find(key, vcpu_id);
+	return slot ? vcpu_slot(slot) : NULL;
+}
+
+/*
+ * For arm64's exits and entries, which name no vCPU: the one that the current thread is at. Its
+ * slot may be from an event at which no vCPU was loaded: then its id is still to be found.
+ */
+static __always_inline struct ks_vcpu *vcpu_of_task(void)
+{
+	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 slot;
+
+	if (v && v->tid == tid && (v->key >> 63 || (v->key && !vcpu_loaded())))
+		return v;
+	slot = vcpu_find(tid, -1);
 	return slot ? vcpu_slot(slot) : NULL;
 }
 

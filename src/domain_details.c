@@ -15,7 +15,7 @@
 #define RAW_EVENT(event, mode, rung)                                      \
 	{                                                                 \
 		.system = "kvm", .name = event, .modes = mode, .rungs = { \
-			{rung, RUNG_RAW, ARG_ANY, true}                   \
+			{rung, RUNG_RAW, ARG_ANY, true, NULL}             \
 		}                                                         \
 	}
 

@@ -41,6 +41,12 @@ static const char *pointer_missing(const struct features *f)
 	return at == 1 || at == -ENODATA ? NULL : "kvm_exit has no struct kvm_vcpu argument";
 }
 
+/* Where no argument is a vCPU, the reason is one. */
+static const char *arm64_missing(const struct features *f)
+{
+	return f->backends == BACKEND_ARM64 ? NULL : "the back end is not arm64's";
+}
+
 static const char *exit_record_missing(const struct features *f)
 {
 	return features__tp_field(f, "kvm", "kvm_exit", "vcpu_id") < 0 ? "the record has no vcpu_id"
@@ -63,7 +69,8 @@ static bool no_exit_events(const struct features *f)
 /* Whose exit it is, kvm_exit finds in the vCPU: see vcpu_in_l2() in bpf/compat.bpf.h. */
 static bool exit_tells_no_level(const struct features *f)
 {
-	return !features__has_member(f, "kvm_vcpu_stat", "guest_mode");
+	return f->backends != BACKEND_ARM64 &&
+	       !features__has_member(f, "kvm_vcpu_stat", "guest_mode");
 }
 
 static const struct event events[] = {
@@ -76,6 +83,7 @@ static const struct event events[] = {
 				{"exits__kvm_exit_btf", RUNG_BTF, 0, false, vendor_types_missing},
 				{"exits__kvm_exit_raw", RUNG_RAW, 0, false, vendor_types_missing},
 				{"exits__kvm_exit_raw_reason", RUNG_RAW, 1, true, NULL},
+				{"exits__kvm_exit_arm64", RUNG_RAW, ARG_NONE, false, arm64_missing},
 				{"exits__kvm_exit_tp", RUNG_TP, ARG_ANY, true, exit_record_missing},
 			},
 	},
@@ -87,6 +95,8 @@ static const struct event events[] = {
 			{
 				{"exits__kvm_entry_btf", RUNG_BTF, 0, false, pointer_missing},
 				{"exits__kvm_entry_raw", RUNG_RAW, 0, true, pointer_missing},
+				{"exits__kvm_entry_arm64", RUNG_RAW, ARG_NONE, false,
+				 arm64_missing},
 				{"exits__kvm_entry_tp", RUNG_TP, ARG_ANY, true,
 				 entry_record_missing},
 			},

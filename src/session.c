@@ -23,7 +23,8 @@
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
 
-static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) int on_libbpf(enum libbpf_print_level level,
+							   const char *fmt, va_list ap)
 {
 	char *message;
 

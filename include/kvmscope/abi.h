@@ -71,7 +71,7 @@ enum ks_isa {
 
 /*
  * Exit codes -> rows of a vCPU's table. 0x000 to 0x0ff are themselves: all of VMX's
- * basic reasons and of SVM's intercepts. SVM's 0x400.. and its 0x800000xx of SEV-ES follow; -1
+ * basic reasons, of SVM's intercepts and of arm64's. SVM's 0x400.. and its 0x800000xx of SEV-ES follow; -1
  * (SVM_EXIT_ERR) and all else take one of a few rows that are handed out as they come.
  */
 #define KS_ROW_DIRECT  256
@@ -80,6 +80,9 @@ enum ks_isa {
 #define KS_ROW_OTHER   (KS_ROW_VMGEXIT + 32)
 #define KS_ROWS_OTHER  16
 #define KS_EXIT_ROWS   (KS_ROW_OTHER + KS_ROWS_OTHER)
+
+/* An arm64 exit's code is a trap's exception class; of all else, this or'ed with KVM's own code. */
+#define KS_ARM64_OTHER 0x80
 
 /* Exits of a nested guest (L2) are kept apart by this bit of a cell's key. */
 #define KS_KEY_NESTED	 (1ULL << 32)

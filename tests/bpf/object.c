@@ -19,7 +19,8 @@ struct object {
 static char log_kept[2 * LOG_KEPT + 1];
 static size_t log_len;
 
-static int keep_log(enum libbpf_print_level level, const char *fmt, va_list ap)
+static __attribute__((format(printf, 2, 0))) int keep_log(enum libbpf_print_level level,
+							  const char *fmt, va_list ap)
 {
 	char *message;
 	size_t len;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "guest_options.h"
+#include "machine.h"
 
 #define EXIT_USAGE 2
 
@@ -18,7 +19,7 @@ struct options opt = {.repeat = 1, .vcpus = 1};
 static const char usage[] =
 	"Usage: kvmguest [OPTION]...\n"
 	"Run a VM that leaves guest mode an exact number of times on each vCPU.\n\n"
-	"  --out N  --mmio N  --cpuid N  --rdmsr N  --hlt N   operations in one pass, in this "
+	"  " GUEST_OPS_HELP "   operations in one pass, in this "
 	"order\n"
 	"  --repeat R         passes (1)\n"
 	"  --forever          pass after pass until SIGTERM or SIGINT\n"
@@ -51,13 +52,9 @@ enum {
 	OPT_HELP
 };
 
-static const struct option long_options[] = {
-	{"out", required_argument, NULL, GUEST_OUT},
-	{"mmio", required_argument, NULL, GUEST_MMIO},
-	{"cpuid", required_argument, NULL, GUEST_CPUID},
-	{"rdmsr", required_argument, NULL, GUEST_RDMSR},
-	{"hlt", required_argument, NULL, GUEST_HLT},
-	{"repeat", required_argument, NULL, OPT_REPEAT},
+/* The operations' come first, and get their names when the options are parsed. */
+static struct option long_options[] = {
+	[GUEST_OPS] = {"repeat", required_argument, NULL, OPT_REPEAT},
 	{"forever", no_argument, NULL, OPT_FOREVER},
 	{"vcpus", required_argument, NULL, OPT_VCPUS},
 	{"hlt-wake-us", required_argument, NULL, OPT_HLT_WAKE},
@@ -104,11 +101,9 @@ static void parse_pins(char *list)
 /* What --pace-us means for each option that was not given. */
 static void apply_pace(unsigned int given)
 {
-	static const unsigned int mixture[GUEST_OPS] = {2, 1, 4, 1, 1};
-
 	for (int op = 0; op < GUEST_OPS; op++) {
 		if (!(given & 1U << op))
-			opt.count[op] = mixture[op];
+			opt.count[op] = machine_pace[op];
 	}
 	if (!opt.hlt_wake_us)
 		opt.hlt_wake_us = opt.pace_us;
@@ -120,9 +115,11 @@ void guest_options__parse(int argc, char **argv)
 	unsigned int given = 0;
 	int c;
 
+	for (int op = 0; op < GUEST_OPS; op++)
+		long_options[op] = (struct option){machine_ops[op], required_argument, NULL, op};
 	while ((c = getopt_long_only(argc, argv, "", long_options, NULL)) != -1) {
 		switch (c) {
-		case GUEST_OUT ... GUEST_HLT:
+		case 0 ... GUEST_OPS - 1:
 			opt.count[c] = parse_number(optarg, 0, UINT32_MAX);
 			given |= 1U << c;
 			break;

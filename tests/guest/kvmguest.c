@@ -18,37 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "guest_abi.h"
 #include "guest_options.h"
+#include "machine.h"
 
-#define MAX_CPUIDS  256
 #define EXIT_NO_KVM 77
-
-/* In the register page that KVM_GET_LAPIC gives, and the values that the guest needs there. */
-#define LAPIC_SPIV	   0xf0
-#define LAPIC_SPIV_ENABLE  0x1ff
-#define LAPIC_LVTT	   0x320
-#define LAPIC_TDCR	   0x3e0
-#define LAPIC_TDCR_BY_1	   0xb
-#define APIC_BASE_X2APIC   0xc00ULL
-#define CPUID_1_ECX_X2APIC (1U << 21)
-
-_Static_assert(offsetof(struct guest_params, count[GUEST_OUT]) == P_OUT, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, count[GUEST_MMIO]) == P_MMIO, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, count[GUEST_CPUID]) == P_CPUID, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, count[GUEST_RDMSR]) == P_RDMSR, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, count[GUEST_HLT]) == P_HLT, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, repeat) == P_REPEAT, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, wake) == P_WAKE, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, busy) == P_BUSY, "guest_abi.h");
-_Static_assert(offsetof(struct guest_params, done) == P_DONE, "guest_abi.h");
-
-static const char *const op_names[GUEST_OPS] = {"out", "mmio", "cpuid", "rdmsr", "hlt"};
 
 struct vcpu {
 	pthread_t thread;
@@ -61,13 +38,13 @@ struct vcpu {
 
 static struct vcpu vcpus[MAX_VCPUS];
 static int kvm_fd, vm_fd;
-static unsigned char *memory; /* guest-physical 0 to GUEST_MMIO_GPA */
+static unsigned char *memory; /* the guest's: GUEST_MEMORY bytes from GUEST_MEMORY_GPA on */
 static size_t run_size;
 static pthread_barrier_t barrier;
 static sem_t finished; /* posted by each vCPU that is through */
 static volatile sig_atomic_t stopping, threads_live;
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
+void die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -79,16 +56,6 @@ static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt,
 	exit(EXIT_FAILURE);
 }
 
-static int xioctl(int fd, const char *name, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	if (ret < 0)
-		die("%s: %s", name, strerror(errno));
-	return ret;
-}
-#define XIOCTL(fd, request, arg) xioctl(fd, #request, request, (void *)(arg))
-
 /*
  * Where a vCPU's page lies. Up to 24 vCPUs are 32 KiB apart: KVM's older MMU
  * maps the neighbours of a page together with it, in groups of 32 KiB, and
@@ -96,12 +63,13 @@ static int xioctl(int fd, const char *name, unsigned long request, void *arg)
  */
 static unsigned int vcpu__page(unsigned int id)
 {
-	return id * (opt.vcpus <= GUEST_MMIO_GPA / 0x8000 - 2 ? 0x8000 : 0x1000);
+	return id * (opt.vcpus <= GUEST_MEMORY / 0x8000 - 2 ? 0x8000 : 0x1000);
 }
 
 static void vm__open(void)
 {
-	struct kvm_userspace_memory_region region = {.memory_size = GUEST_MMIO_GPA};
+	struct kvm_userspace_memory_region region = {.guest_phys_addr = GUEST_MEMORY_GPA,
+						     .memory_size = GUEST_MEMORY};
 
 	kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm_fd < 0) {
@@ -110,13 +78,9 @@ static void vm__open(void)
 	}
 	vm_fd = XIOCTL(kvm_fd, KVM_CREATE_VM, 0);
 	run_size = XIOCTL(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	/* Intel without unrestricted guest mode needs it; elsewhere it has no effect. */
-	if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0)
-		XIOCTL(vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000UL);
-	if (opt.hlt_wake_us)
-		XIOCTL(vm_fd, KVM_CREATE_IRQCHIP, 0);
+	machine__open(kvm_fd, vm_fd);
 
-	memory = mmap(NULL, GUEST_MMIO_GPA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	memory = mmap(NULL, GUEST_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	if (memory == MAP_FAILED)
 		die("guest memory: %s", strerror(errno));
@@ -124,81 +88,20 @@ static void vm__open(void)
 	XIOCTL(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-static void vcpu__set_cpuid(const struct vcpu *vcpu)
-{
-	struct kvm_cpuid2 *cpuid;
-
-	cpuid = calloc(1, sizeof(*cpuid) + MAX_CPUIDS * sizeof(cpuid->entries[0]));
-	if (!cpuid)
-		abort();
-	cpuid->nent = MAX_CPUIDS;
-	XIOCTL(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid);
-	for (unsigned int i = 0; i < cpuid->nent; i++) {
-		if (cpuid->entries[i].function == 1)
-			cpuid->entries[i].ecx |= CPUID_1_ECX_X2APIC;
-	}
-	XIOCTL(vcpu->fd, KVM_SET_CPUID2, cpuid);
-	free(cpuid);
-}
-
-/* The order matters: SREGS are checked against CPUID, and LAPIC's layout depends on both. */
-static void vcpu__set_registers(const struct vcpu *vcpu)
-{
-	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
-	struct kvm_regs regs = {.rflags = 2, .rsp = GUEST_STACK};
-	unsigned int page = vcpu__page(vcpu->id);
-	struct kvm_lapic_state lapic;
-	struct kvm_sregs sregs;
-
-	XIOCTL(vcpu->fd, KVM_GET_SREGS, &sregs);
-	sregs.cs.base = sregs.ds.base = sregs.ss.base = page;
-	sregs.cs.selector = sregs.ds.selector = sregs.ss.selector = page >> 4;
-	sregs.es.base = GUEST_MMIO_GPA;
-	sregs.es.selector = GUEST_MMIO_SEG;
-	sregs.idt.base = page;
-	sregs.idt.limit = 0x3ff;
-	if (opt.hlt_wake_us)
-		sregs.apic_base |= APIC_BASE_X2APIC;
-	XIOCTL(vcpu->fd, KVM_SET_SREGS, &sregs);
-	XIOCTL(vcpu->fd, KVM_SET_REGS, &regs);
-	if (!opt.hlt_wake_us)
-		return;
-
-	XIOCTL(vcpu->fd, KVM_GET_LAPIC, &lapic);
-	*(uint32_t *)&lapic.regs[LAPIC_SPIV] = LAPIC_SPIV_ENABLE;
-	*(uint32_t *)&lapic.regs[LAPIC_LVTT] = GUEST_VECTOR;
-	*(uint32_t *)&lapic.regs[LAPIC_TDCR] = LAPIC_TDCR_BY_1;
-	XIOCTL(vcpu->fd, KVM_SET_LAPIC, &lapic);
-	/* With the chip in the kernel, all vCPUs but the first would wait to be woken by it. */
-	XIOCTL(vcpu->fd, KVM_SET_MP_STATE, &mp);
-}
-
-static void vcpu__load_code(struct vcpu *vcpu)
-{
-	unsigned int page = vcpu__page(vcpu->id);
-	uint16_t *vector = (uint16_t *)(memory + page + 4 * GUEST_VECTOR);
-	long tsc_khz = opt.busy_ms ? XIOCTL(vcpu->fd, KVM_GET_TSC_KHZ, 0) : 0;
-
-	memcpy(memory + page, guest_code, guest_code_end - guest_code);
-	vector[0] = guest_handler - guest_code;
-	vector[1] = page >> 4;
-	vcpu->params = (struct guest_params *)(memory + page + GUEST_PARAMS);
-	memcpy(vcpu->params->count, opt.count, sizeof(opt.count));
-	vcpu->params->repeat = opt.repeat;
-	vcpu->params->wake = opt.hlt_wake_us * 1000;
-	vcpu->params->busy = (uint64_t)opt.busy_ms * tsc_khz;
-}
-
 static void vcpu__open(struct vcpu *vcpu, unsigned int id)
 {
+	unsigned int page = vcpu__page(id);
+
 	vcpu->id = id;
 	vcpu->fd = XIOCTL(vm_fd, KVM_CREATE_VCPU, (unsigned long)id);
 	vcpu->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
 	if (vcpu->run == MAP_FAILED)
 		die("kvm_run: %s", strerror(errno));
-	vcpu__set_cpuid(vcpu);
-	vcpu__set_registers(vcpu);
-	vcpu__load_code(vcpu);
+	memcpy(memory + page, guest_code, guest_code_end - guest_code);
+	vcpu->params = (struct guest_params *)(memory + page + GUEST_PARAMS);
+	memcpy(vcpu->params->count, opt.count, sizeof(opt.count));
+	vcpu->params->repeat = opt.repeat;
+	machine__add_vcpu(vcpu->fd, id, GUEST_MEMORY_GPA + page, vcpu->params);
 }
 
 static long long now_ns(clockid_t clock)
@@ -209,7 +112,7 @@ static long long now_ns(clockid_t clock)
 	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
-/* What the VMM does for each OUT: nothing, sleep, or burn CPU time. */
+/* What the VMM does for each OUT, or whatever it is there: nothing, sleep, or burn CPU time. */
 static void vmm__work(void)
 {
 	struct timespec ts = {.tv_sec = opt.vmm_sleep_us / 1000000,
@@ -237,10 +140,8 @@ static unsigned int vcpu__enter(struct vcpu *vcpu)
 
 static void __attribute__((noreturn)) vcpu__unexpected(const struct vcpu *vcpu, unsigned int reason)
 {
-	struct kvm_regs regs;
-
-	XIOCTL(vcpu->fd, KVM_GET_REGS, &regs);
-	die("vCPU %u: unexpected exit %u at %#llx", vcpu->id, reason, regs.rip);
+	die("vCPU %u: unexpected exit %u at %#llx", vcpu->id, reason,
+	    (unsigned long long)machine__pc(vcpu->fd));
 }
 
 static void vcpu__work(struct vcpu *vcpu)
@@ -251,16 +152,15 @@ static void vcpu__work(struct vcpu *vcpu)
 		if (reason == KVM_EXIT_INTR)
 			continue;
 		vcpu->userspace_exits++;
-		switch (reason) {
-		case KVM_EXIT_IO:
-			if (vcpu->run->io.port == GUEST_PORT_DONE)
-				return;
+		switch (machine__handle(vcpu->run)) {
+		case MACHINE_GO_ON:
+			break;
+		case MACHINE_WORK:
 			vmm__work();
 			break;
-		case KVM_EXIT_MMIO:
-		case KVM_EXIT_HLT:
-			break;
-		default:
+		case MACHINE_DONE:
+			return;
+		case MACHINE_UNEXPECTED:
 			vcpu__unexpected(vcpu, reason);
 		}
 	}
@@ -364,7 +264,7 @@ static void vm__print_totals(long long elapsed_ns)
 		sum = 0;
 		for (unsigned int i = 0; i < opt.vcpus; i++)
 			sum += vcpus[i].params->done[op];
-		printf(" %s=%llu", op_names[op], sum);
+		printf(" %s=%llu", machine_ops[op], sum);
 	}
 	for (unsigned int i = 0; i < opt.vcpus; i++)
 		userspace_exits += vcpus[i].userspace_exits;
@@ -421,6 +321,7 @@ int main(int argc, char **argv)
 	vm__open();
 	for (unsigned int i = 0; i < opt.vcpus; i++)
 		vcpu__open(&vcpus[i], i);
+	machine__start(opt.vcpus);
 	vm__run();
 	if (opt.hold)
 		stdin__await(true);

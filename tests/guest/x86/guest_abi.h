@@ -8,19 +8,21 @@
 #ifndef GUEST_ABI_H
 #define GUEST_ABI_H
 
-#define GUEST_PORT_WORK 0x10 /* --out writes here */
-#define GUEST_PORT_DONE 0x11 /* one write, by which a vCPU says that it is through */
-#define GUEST_MMIO_SEG	0xd000
-#define GUEST_MMIO_GPA	0xd0000 /* no memory slot covers it */
-#define GUEST_MSR	0x1b	/* IA32_APIC_BASE: exists everywhere, is always intercepted */
-#define GUEST_VECTOR	0xf0	/* of the local APIC's timer; its vector is at 4 * 0xf0 */
-#define GUEST_MSR_EOI	0x80b	/* x2APIC */
-#define GUEST_MSR_TMICT 0x838	/* x2APIC: writing arms the one-shot timer */
+#define GUEST_PORT_WORK	 0x10 /* --out writes here */
+#define GUEST_PORT_DONE	 0x11 /* one write, by which a vCPU says that it is through */
+#define GUEST_MMIO_SEG	 0xd000
+#define GUEST_MMIO_GPA	 0xd0000 /* no memory slot covers it */
+#define GUEST_MEMORY_GPA 0
+#define GUEST_MEMORY	 GUEST_MMIO_GPA
+#define GUEST_MSR	 0x1b  /* IA32_APIC_BASE: exists everywhere, is always intercepted */
+#define GUEST_VECTOR	 0xf0  /* of the local APIC's timer; its vector is at 4 * 0xf0 */
+#define GUEST_MSR_EOI	 0x80b /* x2APIC */
+#define GUEST_MSR_TMICT	 0x838 /* x2APIC: writing arms the one-shot timer */
 
-#define GUEST_PARAMS	0x400 /* struct guest_params */
-#define GUEST_STACK	0x1000
+#define GUEST_PARAMS	 0x400 /* struct guest_params */
+#define GUEST_STACK	 0x1000
 
-/* Offsets in struct guest_params; kvmguest.c asserts that they match. */
+/* Offsets in struct guest_params; machine.c asserts that they match. */
 #define P_OUT	 0
 #define P_MMIO	 4
 #define P_CPUID	 8
@@ -34,6 +36,7 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
+#define GUEST_OPS_HELP "--out N  --mmio N  --cpuid N  --rdmsr N  --hlt N"
 enum guest_op { GUEST_OUT, GUEST_MMIO, GUEST_CPUID, GUEST_RDMSR, GUEST_HLT, GUEST_OPS };
 
 struct guest_params {
