@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which form of each program this kernel takes: by the shape of its BTF, never by its version. */
 #include <stdio.h>
+#include <string.h>
 #include "session.h"
 #include "util.h"
 
@@ -26,6 +27,8 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 		return r->missing ? r->missing(f) : NULL;
 	}
 	args = features__tp_args(f, e->name);
+	if (args < 0 && f->kvm_btf && !strcmp(e->system, "kvm"))
+		return "this kernel has no such event";
 	if (args < 0) {
 		if (r->kind == RUNG_BTF)
 			return "there is no BTF for it";
