@@ -3,11 +3,11 @@
  * Domain disk: block I/O of VMs, by the stages that blktrace names.
  *
  * A bio is queued (Q), gets a request (G) or is merged into one; a request may be inserted into the
- * scheduler's queue (I), is issued to the driver (D) and completes (C). Bios of devices that have no
- * requests (device mapper, md) are queued and complete.
+ * scheduler's queue (I), is issued to the driver (D) and completes (C). Bios of devices that have
+ * no requests (device mapper, md) are queued and complete.
  *
- * All times are by our own clock: since v6.9 (06b23f92af87) the kernel's own stamps in bio and request
- * may be those of the last time that the submitter's plug looked at the clock.
+ * All times are by our own clock: since v6.9 (06b23f92af87) the kernel's own stamps in bio and
+ * request may be those of the last time that the submitter's plug looked at the clock.
  */
 #include "vmlinux.h"
 #include "disk.bpf.h"
@@ -115,7 +115,8 @@ static __always_inline struct ks_bio *rq_bio(const struct request *rq, const boo
 	return got ?: b;
 }
 
-/* Takes a place for a request that is seen for the first time. *ret_g: when it got there, 0: unknown. */
+/* Takes a place for a request that is seen for the first time. *ret_g: when it got there, 0:
+ * unknown. */
 static __always_inline struct ks_request *rq_begin(const struct request *rq, __u64 now,
 						   __u64 *ret_g, const bool typed)
 {
@@ -479,8 +480,8 @@ int disk__block_rq_merge_raw(__u64 *ctx)
 }
 
 /*
- * A bio cut off another, which it has as bi_private (bio_chain()); the other is not queued again. The
- * device mapper's bios have something else there, which is in no table.
+ * A bio cut off another, which it has as bi_private (bio_chain()); the other is not queued again.
+ * The device mapper's bios have something else there, which is in no table.
  */
 static __always_inline int on_split(const struct bio *bio, const bool typed)
 {

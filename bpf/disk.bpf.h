@@ -6,10 +6,10 @@
  * (write-back, loop's and vhost's workers), else by who alone holds the device open. Never by who
  * happens to run when it is issued or completes.
  *
- * Each program has two forms. typed: the verifier knows the arguments' types, so that reading a field is
- * a load. Otherwise it is a probe read, and no place is taken by an exchange: that form is for
- * kernels without BPF_CMPXCHG (before v5.12, 5ffa25502b5a), where two CPUs that take a place
- * at the same moment may lose one of the two.
+ * Each program has two forms. typed: the verifier knows the arguments' types, so that reading a
+ * field is a load. Otherwise it is a probe read, and no place is taken by an exchange: that form is
+ * for kernels without BPF_CMPXCHG (before v5.12, 5ffa25502b5a), where two CPUs that take a place at
+ * the same moment may lose one of the two.
  */
 #ifndef KVMSCOPE_DISK_BPF_H
 #define KVMSCOPE_DISK_BPF_H
@@ -21,7 +21,8 @@ __weak const volatile __u32 cfg_disk_shift = 31; /* 32 - log2 of how many sets a
 /* events of bios have the queue as their first argument (until v5.11, 309dca309fc3's series) */
 __weak const volatile bool cfg_disk_bio_second = false;
 __weak const volatile bool cfg_disk_rq_second = false; /* those of requests, too (a54895fa057c) */
-__weak const volatile bool cfg_disk_errno = false; /* statuses are errnos (until v5.16, 8a7d267b4a2c) */
+__weak const volatile bool cfg_disk_errno =
+	false; /* statuses are errnos (until v5.16, 8a7d267b4a2c) */
 __weak const volatile __u32 cfg_disk_flush_seq = 0; /* RQF_FLUSH_SEQ */
 
 struct {
@@ -185,7 +186,7 @@ static __always_inline const struct blkcg_gq *bio_blkg(const struct bio *bio, co
 static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
 {
 	switch (opf & 0xff) { /* REQ_OP_MASK */
-	case 0: /* REQ_OP_READ */
+	case 0:		      /* REQ_OP_READ */
 		return KS_DISK_READ;
 	case 1: /* REQ_OP_WRITE; without data it is a flush: REQ_PREFLUSH */
 		return bytes ? KS_DISK_WRITE : KS_DISK_FLUSH;
@@ -199,7 +200,8 @@ static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
 	}
 }
 
-/* Whose a bio is that the current process queues. One program only may call this: the memo's writer. */
+/* Whose a bio is that the current process queues. One program only may call this: the memo's
+ * writer. */
 static __always_inline __u32 bio_whose(const struct bio *bio, __u32 bytes, const bool typed)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), tgid = bpf_get_current_pid_tgid() >> 32;
@@ -245,8 +247,8 @@ static __noinline __u32 rq_whose_slow(const struct request *rq)
 /* --- what is in flight */
 
 /*
- * Golden ratio: addresses at equal distances, as slabs and tags have them, spread evenly. Their low halves
- * do, and the verifier lets nobody multiply a pointer.
+ * Golden ratio: addresses at equal distances, as slabs and tags have them, spread evenly. Their low
+ * halves do, and the verifier lets nobody multiply a pointer.
  */
 static __always_inline __u32 disk_set(__u64 address)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Walks the tables of what is in flight. Nobody stops for it: what changes meanwhile is left out. */
+/* Walks the tables of what is in flight. Nobody stops for it: what changes meanwhile is left out.
+ */
 #include <errno.h>
 #include <string.h>
 #include <bpf/bpf.h>

@@ -2,8 +2,9 @@
 /*
  * Cgroups and devices that are one VM's alone.
  *
- * A bio knows the nearest cgroup above its submitter in which the io controller is on: the VM's scope or
- * what is below it, so all of these are looked up; never what is above, where others are, too.
+ * A bio knows the nearest cgroup above its submitter in which the io controller is on: the VM's
+ * scope or what is below it, so all of these are looked up; never what is above, where others are,
+ * too.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -46,8 +47,8 @@ struct facts {
 
 struct disk_owners {
 	int proc_fd;
-	int cgroup_fd;	/* root of the hierarchy that has the io controller, -1: none */
-	bool v1;	/* it is cgroup v1's blkio */
+	int cgroup_fd; /* root of the hierarchy that has the io controller, -1: none */
+	bool v1;       /* it is cgroup v1's blkio */
 	struct facts *facts;
 	size_t n_facts;
 	struct claims cgroups, devices; /* what the kernel side has been told */
@@ -68,8 +69,9 @@ static bool has_word(struct vm_span list, const char *word)
 }
 
 /*
- * "36 35 0:32 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio": fields 5 and, behind the "-", the
- * type and the options (Documentation/filesystems/proc.rst). v1 where it has blkio: v2 then has no io.
+ * "36 35 0:32 / /sys/fs/cgroup/blkio rw - cgroup cgroup rw,blkio": fields 5 and, behind the "-",
+ * the type and the options (Documentation/filesystems/proc.rst). v1 where it has blkio: v2 then has
+ * no io.
  */
 static void find_hierarchy(struct disk_owners *o)
 {
@@ -342,7 +344,8 @@ static void tell(int map, struct claims *before, struct claims *now)
 	*before = *now;
 }
 
-/* Each CPU remembers what it has found out: that may have changed, and a cgroup's address be another's. */
+/* Each CPU remembers what it has found out: that may have changed, and a cgroup's address be
+ * another's. */
 static void clear_memos(const struct session *s)
 {
 	struct bpf_map_info info = {};

@@ -15,8 +15,8 @@ struct disk_owners *disk_owners__new(const char *proc_root);
 void disk_owners__free(struct disk_owners *owners); /* NULL is fine */
 
 /*
- * Tells the kernel side which cgroups and devices are whose now, and has it forget what it remembers
- * of that. A VM is looked into when it is new, and from time to time.
+ * Tells the kernel side which cgroups and devices are whose now, and has it forget what it
+ * remembers of that. A VM is looked into when it is new, and from time to time.
  */
 void disk_owners__push(struct disk_owners *owners, struct session *s, struct vms *vms);
 

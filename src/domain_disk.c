@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Domain disk: block I/O by VM, disk and operation; what is in flight; how disks lie upon each other;
- * and how much of what a VM read came from the page cache.
+ * Domain disk: block I/O by VM, disk and operation; what is in flight; how disks lie upon each
+ * other; and how much of what a VM read came from the page cache.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -31,14 +31,15 @@ static const char *no_cmpxchg(const struct features *f)
 	return f->cmpxchg ? NULL : "the kernel has no BPF_CMPXCHG";
 }
 
-/* arg: where a kernel whose events have one argument less has the bio or request: block_bio_complete */
-#define DISK_EVENT(event, type, arg, mode)                                            \
-	{                                                                             \
-		.system = "block", .name = #event, .arg_type = type, .modes = mode,   \
-		.rungs = {                                                            \
-			{"disk__" #event "_btf", RUNG_BTF, arg, false, no_cmpxchg},   \
-			{"disk__" #event "_raw", RUNG_RAW, ARG_ANY, false, NULL},     \
-		},                                                                    \
+/* arg: where a kernel whose events have one argument less has the bio or request:
+ * block_bio_complete */
+#define DISK_EVENT(event, type, arg, mode)                                          \
+	{                                                                           \
+		.system = "block", .name = #event, .arg_type = type, .modes = mode, \
+		.rungs = {                                                          \
+			{"disk__" #event "_btf", RUNG_BTF, arg, false, no_cmpxchg}, \
+			{"disk__" #event "_raw", RUNG_RAW, ARG_ANY, false, NULL},   \
+		},                                                                  \
 	}
 
 static const struct event events[] = {
@@ -85,17 +86,20 @@ static int configure(struct session *s, const struct features *f)
 	n = sets(cpus);
 	err = err ?: session__set(s, "cfg_disk_stages", stages);
 	err = err ?: session__set(s, "cfg_disk_shift", 32 - __builtin_ctz(n));
-	err = err ?: session__set(s, "cfg_disk_bio_second",
-				  features__tp_arg_struct(f, "block_bio_queue", "bio") == 1);
-	err = err ?: session__set(s, "cfg_disk_rq_second",
-				  features__tp_arg_struct(f, "block_rq_issue", "request") == 1);
-	err = err ?: session__set(s, "cfg_disk_errno",
-				  !features__tp_arg_is(f, "block_rq_complete", 1, "blk_status_t") &&
-					  !features__tp_arg_is(f, "block_rq_complete", 2,
-							       "blk_status_t"));
+	err = err
+		      ?: session__set(s, "cfg_disk_bio_second",
+				      features__tp_arg_struct(f, "block_bio_queue", "bio") == 1);
+	err = err
+		      ?: session__set(s, "cfg_disk_rq_second",
+				      features__tp_arg_struct(f, "block_rq_issue", "request") == 1);
+	err = err
+		      ?: session__set(
+				 s, "cfg_disk_errno",
+				 !features__tp_arg_is(f, "block_rq_complete", 1, "blk_status_t") &&
+					 !features__tp_arg_is(f, "block_rq_complete", 2,
+							      "blk_status_t"));
 	/* an enumerator since v6.12 (6fa99325c2cf); 1 << 4 before */
-	err = err ?: session__set(s, "cfg_disk_flush_seq",
-				  1U << (flush_seq < 0 ? 4 : flush_seq));
+	err = err ?: session__set(s, "cfg_disk_flush_seq", 1U << (flush_seq < 0 ? 4 : flush_seq));
 	err = err ?: session__resize(s, "disk_bios", n);
 	err = err ?: session__resize(s, "disk_requests", n);
 	err = err ?: session__resize(s, "disk_memos", cpus);
@@ -210,21 +214,23 @@ static void name_of(const struct names *names, uint32_t dev, char buf[32])
 	for (size_t i = 0; i < names->delta->n_subjects && !*buf; i++) {
 		const struct snap_subject *s = &names->delta->subjects[i];
 
-		if (s->who.domain == KS_D_DISK && s->who.part == KS_DISK_ALL && s->who.object == dev)
+		if (s->who.domain == KS_D_DISK && s->who.part == KS_DISK_ALL &&
+		    s->who.object == dev)
 			disk_flight__name(names->session, s->number, buf);
 	}
 	if (!*buf)
 		snprintf(buf, 32, "%u:%u", MAJOR(dev), MINOR(dev));
 }
 
-/* What people call it, where the kernel's name says nothing: a volume of dm, the file of a loop device. */
+/* What people call it, where the kernel's name says nothing: a volume of dm, the file of a loop
+ * device. */
 static const char *alias_of(uint32_t dev, char *buf, size_t size)
 {
-	static const char *const files[] = {"dm/name", "loop/backing_file", "md/array_state"};
+	static const char *const files[] = {"dm/name", "loop/backing_file"};
 	char path[96];
 	FILE *f;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", MAJOR(dev), MINOR(dev),
 			 files[i]);
 		f = fopen(path, "re");
@@ -241,12 +247,12 @@ static const char *alias_of(uint32_t dev, char *buf, size_t size)
 
 static const char *status_name(uint32_t status, char buf[32])
 {
-	/* blk_status_t (include/linux/blk_types.h); since v6.? some are numbered higher */
+	/* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers */
 	static const char *const names[] = {
-		[1] = "not supported", [2] = "timeout",	       [3] = "no space",
-		[4] = "transport",     [5] = "target",	       [6] = "reservation conflict",
-		[7] = "medium",	       [8] = "protection",     [9] = "resource",
-		[10] = "I/O error",    [11] = "dm requeue",    [12] = "try again",
+		[1] = "not supported",	  [2] = "timeout",     [3] = "no space",
+		[4] = "transport",	  [5] = "target",      [6] = "reservation conflict",
+		[7] = "medium",		  [8] = "protection",  [9] = "resource",
+		[10] = "I/O error",	  [11] = "dm requeue", [12] = "try again",
 		[13] = "device resource",
 	};
 
@@ -311,8 +317,8 @@ static void add_disk(const struct snap_subject *s, void *arg)
 		const char *name;
 		enum ks_metric metric;
 	} stages[] = {
-		{"q2g", KS_M_DISK_Q2G},		{"g2i", KS_M_DISK_G2I},	  {"i2d", KS_M_DISK_I2D},
-		{"d2c", KS_M_DISK_D2C},		{"q2c", KS_M_DISK_Q2C},	  {"size_bytes", KS_M_DISK_SIZE},
+		{"q2g", KS_M_DISK_Q2G},	    {"g2i", KS_M_DISK_G2I}, {"i2d", KS_M_DISK_I2D},
+		{"d2c", KS_M_DISK_D2C},	    {"q2c", KS_M_DISK_Q2C}, {"size_bytes", KS_M_DISK_SIZE},
 		{"depth", KS_M_DISK_DEPTH},
 	};
 	static const struct {
@@ -345,8 +351,9 @@ static void add_disk(const struct snap_subject *s, void *arg)
 	row__text(r, "op", ops[s->who.part]);
 	row__u64(r, "count", s->n[KS_C_DISK_REQUESTS]);
 	row__u64(r, "bytes", s->n[KS_C_DISK_BYTES]);
-	row__u64(r, "merged", s->n[KS_C_DISK_MERGED_BACK] + s->n[KS_C_DISK_MERGED_FRONT] +
-				      s->n[KS_C_DISK_MERGED_REQUESTS]);
+	row__u64(r, "merged",
+		 s->n[KS_C_DISK_MERGED_BACK] + s->n[KS_C_DISK_MERGED_FRONT] +
+			 s->n[KS_C_DISK_MERGED_REQUESTS]);
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
 		row__u64(r, counters[i].name, s->n[counters[i].counter]);
 	row__u64(r, "in_flight", f->requests + f->waiting);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guests' side of block I/O: what each VM's process has read and written by system calls, and what of
- * it went to storage, by /proc/PID/io. The difference is the page cache's part.
+ * The guests' side of block I/O: what each VM's process has read and written by system calls, and
+ * what of it went to storage, by /proc/PID/io. The difference is the page cache's part.
  */
 #ifndef KVMSCOPE_PROC_IO_H
 #define KVMSCOPE_PROC_IO_H
@@ -11,8 +11,8 @@
 
 /*
  * rchar and wchar count what read() and write() and their like moved, of all files; linux-aio's and
- * io_uring's I/O, which mostly has no page cache to go through, is not in there. The rest is counted
- * when a bio is submitted for reading, and when a page is made dirty or written directly.
+ * io_uring's I/O, which mostly has no page cache to go through, is not in there. The rest is
+ * counted when a bio is submitted for reading, and when a page is made dirty or written directly.
  */
 struct proc_io {
 	uint64_t rchar, wchar, read_bytes, write_bytes;

@@ -12,7 +12,7 @@
 static const struct {
 	const char *field, *name, *where;
 } stages[] = {
-	{"q2g", "Q2G", "no request free (Q2G)"},
+	{"q2g", "Q2G", "tag wait (Q2G)"},
 	{"g2i", "G2I", "plug (G2I)"},
 	{"i2d", "I2D", "queue (I2D)"},
 	{"d2c", "D2C", "device (D2C)"},
@@ -118,10 +118,10 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 	text__column(t, "device", TEXT_LEFT, 0);
 	text__column(t, "op", TEXT_LEFT, 0);
 	text__column(t, "IOPS", TEXT_RIGHT, 0);
-	text__column(t, "bytes/s", TEXT_RIGHT, 0);
+	text__column(t, "bytes/s", TEXT_RIGHT, 1);
 	text__column(t, "p50", TEXT_RIGHT, 0);
 	text__column(t, "p99", TEXT_RIGHT, 0);
-	text__column(t, "most of the time is in", TEXT_LEFT, 0);
+	text__column(t, "mostly in", TEXT_LEFT, 0);
 	for (size_t i = 0; i < n; i++) {
 		const struct row *d = disks[i].disk;
 		const struct histogram *h = whole(&disks[i]);
@@ -140,8 +140,8 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 }
 
 /*
- * "Q --0.8 us-- G --2.1 us-- I --11 us-- D ------ 196 us ------ C": each line as long as its share of the
- * sum, as far as there is room.
+ * "Q --0.8 us-- G --2.1 us-- I --11 us-- D ------ 196 us ------ C": each line as long as its share
+ * of the sum, as far as there is room.
  */
 static void put_way(struct text *t, const struct layout_disk *d, double q, const char *label)
 {
@@ -266,21 +266,20 @@ static void put_histograms(struct text *t, const struct layout_disk *d)
 	static const struct {
 		const char *field;
 		char unit;
-	} all[] = {{"q2c", 'n'}, {"q2g", 'n'}, {"g2i", 'n'}, {"i2d", 'n'},
-		   {"d2c", 'n'}, {"size_bytes", 'b'}};
+	} all[] = {{"q2c", 'n'}, {"q2g", 'n'}, {"g2i", 'n'},
+		   {"i2d", 'n'}, {"d2c", 'n'}, {"size_bytes", 'b'}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
 		if (!hist(d, all[i].field))
 			continue;
 		text__blank(t);
-		text__histogram(t,
-				text__format(t, "%s   %s   %s   %s",
-					     text__safe(t, row__get_text(d->vm, "name"),
-							NAME_COLUMNS),
-					     text__safe(t, row__get_text(d->disk, "name"),
-							NAME_COLUMNS),
-					     row__get_text(d->disk, "op"), all[i].field),
-				hist(d, all[i].field), all[i].unit);
+		text__histogram(
+			t,
+			text__format(t, "%s   %s   %s   %s",
+				     text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
+				     text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS),
+				     row__get_text(d->disk, "op"), all[i].field),
+			hist(d, all[i].field), all[i].unit);
 	}
 }
 
@@ -294,7 +293,7 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 	line = text__format(t, "%s   %s", text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
 			    text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS));
 	if (alias)
-		line = text__format(t, "%s (%s)", line, text__safe(t, alias, 40));
+		line = text__format(t, "%s (%s)", line, text__safe(t, alias, 18));
 	line = text__format(t, "%s   %s   %s IOPS", line, row__get_text(d->disk, "op"),
 			    text__rate(t, count, elapsed_ns));
 	if (bytes)
@@ -315,9 +314,9 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 								       (double)(merged + count)))
 			       : "",
 			size ? text__format(t, "   %s",
-					    text__percent(t, (double)row__get_u64(d->disk,
-										  "sequential") /
-								     (double)size->count))
+					    text__percent(
+						    t, (double)row__get_u64(d->disk, "sequential") /
+							       (double)size->count))
 			     : "   0 %");
 	if (depth && size)
 		text__line(t, "  %s", line);
@@ -378,4 +377,15 @@ void layout__disk_cache(struct text *t, const struct rows *vms)
 		text__cell(t, text__bytes(t, row__get_u64(vm, "storage_written_bytes")));
 	}
 	text__table_end(t);
+	for (size_t i = 0; i < vms->n; i++) {
+		uint64_t all = row__get_u64(vms->row[i], "disk_requests_of_all");
+		uint64_t host = row__get_u64(vms->row[i], "disk_requests");
+
+		if (host)
+			layout__prose(t,
+				      text__format(t,
+						   "(host): what is attributed to no VM, %s of all "
+						   "requests",
+						   text__percent(t, (double)host / (double)all)));
+	}
 }

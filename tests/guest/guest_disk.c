@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * I/O on a disk, one system call each: job J of N does the operations J, J + N, J + 2N ...; each at the
- * place that its number gives it, sequential or scattered.
+ * I/O on a disk, one system call each: job J of N does the operations J, J + N, J + 2N ...; each at
+ * the place that its number gives it, sequential or scattered.
  */
 #define _GNU_SOURCE
 #include <errno.h>

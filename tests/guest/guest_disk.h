@@ -8,7 +8,7 @@
 enum disk_order { DISK_SEQUENTIAL, DISK_RANDOM };
 
 struct disk_options {
-	const char *file; /* NULL: none */
+	const char *file;		      /* NULL: none */
 	unsigned long reads, writes, flushes; /* each of so many jobs does its part of all */
 	unsigned int jobs;
 	unsigned int size; /* bytes of each */
@@ -18,7 +18,8 @@ struct disk_options {
 
 /* Opens it. Ends the program when that can't be. */
 void guest_disk__open(const struct disk_options *o);
-/* Does all of it, in as many threads as there are jobs: first what is read, then what is written. */
+/* Does all of it, in as many threads as there are jobs: first what is read, then what is written.
+ */
 void guest_disk__run(void);
 /* Appends " disk_reads=N disk_writes=N disk_flushes=N disk_errors=N" to stdout. */
 void guest_disk__print(void);
