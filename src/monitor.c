@@ -154,6 +154,8 @@ int monitor__start(struct monitor *m, char **ret_error)
 		.modes = m->opts.modes,
 		.max_vcpus = m->opts.max_vcpus,
 		.filter = m->opts.n_patterns,
+		.constants = m->opts.constants,
+		.n_constants = m->opts.n_constants,
 	};
 	struct vm **all;
 	size_t n = vms__all(m->vms, &all), vcpus = 0;
@@ -241,7 +243,8 @@ int monitor__report(struct monitor *m, bool final, struct report **ret, char **r
 	delta__free(delta);
 	snapshot__free(m->before);
 	m->before = now;
-	m->healed = !final && session__heal(m->session, snapshot__count(now, KS_M_USERSPACE));
+	m->healed = !final && !m->opts.keep_programs &&
+		    session__heal(m->session, snapshot__count(now, KS_M_USERSPACE));
 	*ret = r;
 	return 0;
 }

@@ -25,6 +25,9 @@ struct monitor_opts {
 	unsigned int max_vcpus;	   /* 0: by what runs here */
 	const void *opts;	   /* for the domains' report() */
 	struct vms_roots roots;
+	const struct session_constant *constants; /* of the programs: see session.h */
+	size_t n_constants;
+	bool keep_programs; /* no change to other forms: who runs it has no privilege left */
 	const char *const *patterns; /* VMs that are wanted: vms__want() */
 	size_t n_patterns;
 };

@@ -153,6 +153,8 @@ static int configure(struct session *s, const struct features *f, const struct s
 	for (size_t i = 0; i < n && !err; i++)
 		if (domains[i]->configure)
 			err = domains[i]->configure(s, f);
+	for (size_t i = 0; i < opts->n_constants && !err; i++)
+		err = session__set(s, opts->constants[i].name, opts->constants[i].value);
 	return err;
 }
 

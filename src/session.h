@@ -20,6 +20,12 @@ struct session_opts {
 	unsigned int modes;	/* enum trace_mode, or'ed */
 	unsigned int max_vcpus; /* slots for vCPUs; 0: a default */
 	bool filter;		/* there are VMs of which nothing is wanted: see vm_numbers.h */
+	/* constants of the programs: session__set(), after the domains' own */
+	const struct session_constant {
+		const char *name;
+		uint64_t value;
+	} * constants;
+	size_t n_constants;
 };
 
 #define SESSION_VCPUS_DEFAULT 512
@@ -78,6 +84,12 @@ uint64_t session__missed_runs(const struct session *s);
 
 /* The same of one choice: session__choices(s)[i]. */
 uint64_t session__missed_by(const struct session *s, size_t i);
+
+/*
+ * How often the program of choice i ran, and for how long (ns), while BPF statistics were on
+ * (bpf_prog_info.run_cnt, run_time_ns). 0 or -errno.
+ */
+int session__runtime(const struct session *s, size_t i, uint64_t *ret_runs, uint64_t *ret_ns);
 
 /*
  * Changes over to classic tracepoints, which are never skipped, for each event whose

@@ -35,6 +35,21 @@ uint64_t session__missed_runs(const struct session *s)
 	return sum;
 }
 
+int session__runtime(const struct session *s, size_t i, uint64_t *ret_runs, uint64_t *ret_ns)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int err = 0;
+
+	if (s->choices[i].rung)
+		err = bpf_obj_get_info_by_fd(
+			bpf_program__fd(session__program(s, s->choices[i].rung->program)), &info,
+			&len);
+	*ret_runs = info.run_cnt;
+	*ret_ns = info.run_time_ns;
+	return err;
+}
+
 int session__heal(struct session *s, uint64_t counted)
 {
 	int changed = 0;

@@ -10,18 +10,9 @@
 #include <stdbool.h>
 #include "domain.h"
 #include "sink.h"
+#include "status.h"
 #include "text.h"
 #include "vms.h"
-
-enum exit_status {
-	STATUS_OK = 0,
-	STATUS_FAILURE = 1,
-	STATUS_USAGE = 2,
-	STATUS_PRIVILEGE = 3,
-	STATUS_KERNEL = 4,
-	STATUS_NO_VM = 5,
-	STATUS_LOST = 6,
-};
 
 /* Options that every command takes. */
 struct common {
