@@ -54,7 +54,11 @@ endif
 BPF_SRCS   := $(sort $(wildcard bpf/*.bpf.c))
 BPF_OBJS   := $(BPF_SRCS:bpf/%.c=$(B)/bpf/%.o)
 LIB_SRCS   := $(sort $(wildcard src/*.c))
+PROTO      := $(B)/prometheus.pb-c
 LIB_OBJS   := $(LIB_SRCS:src/%.c=$(B)/src/%.o)
+# What kvmscoped alone uses, by the libraries that it includes
+DAEMON_LIB := $(patsubst src/%.c,$(B)/src/%.o,$(shell grep -lE '<(microhttpd|zlib)\.h>|pb-c\.h' $(LIB_SRCS))) \
+              $(PROTO).o
 # Domains register themselves: they are linked as objects. Of the rest each program takes what it uses.
 LIB        := $(filter $(B)/src/domain_%.o,$(LIB_OBJS)) $(B)/libkvmscope.a
 # tools/NAME_*.c and tools/NAME.c are of the program NAME, all else in there is kvmscope's
@@ -74,7 +78,7 @@ CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu17 $(WARN) -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS  += -Wl,--as-needed
 LDLIBS   += $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
-DAEMON_LDLIBS := $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(DAEMON_LIBS) 2>/dev/null)
+DAEMON_LDLIBS := $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(DAEMON_LIBS) 2>/dev/null) -lm
 BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude \
             $(addprefix --sysroot=,$(SYSROOT)) -I$(SYSROOT)/usr/include/$(TRIPLET) \
             -Wall -Wextra -Wno-unused-parameter -Werror
@@ -84,7 +88,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 .PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot \
         deps-build deps-test
 
-all: $(B)/kvmscope ## build/kvmscope
+all: $(B)/kvmscope $(if $(SYSROOT),,$(B)/kvmscoped) ## build/kvmscope, build/kvmscoped
 
 # --- kernel side: every domain one object, linked to one, wrapped in one skeleton
 
@@ -108,11 +112,23 @@ $(B)/src/%.o: src/%.c | $(B)/src
 
 $(B)/src/session.o $(B)/src/session_maps.o: $(SKEL)
 
+$(PROTO).c: src/prometheus.proto | $(B)/src
+	$(call say,PROTO)
+	$(Q)protoc-c --proto_path=src --c_out=$(B) $<
+
+$(PROTO).h: $(PROTO).c ;
+
+$(B)/%.pb-c.o: $(B)/%.pb-c.c
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(B)/src/sink_protobuf.o $(B)/fuzz/sink_protobuf.o: $(PROTO).h
+
 $(B)/tools/%.o: tools/%.c | $(B)/tools
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) -iquote tools $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/libkvmscope.a: $(filter-out $(B)/src/domain_%.o,$(LIB_OBJS))
+$(B)/libkvmscope.a: $(filter-out $(B)/src/domain_%.o $(DAEMON_LIB),$(LIB_OBJS))
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -120,7 +136,7 @@ $(B)/kvmscope: $(CLI_OBJS) $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(B)/kvmscoped: $(DAEMON_OBJS) $(LIB)
+$(B)/kvmscoped: $(DAEMON_OBJS) $(DAEMON_LIB) $(LIB)
 	$(call say,LINK)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DAEMON_LDLIBS) -o $@
 
@@ -133,16 +149,16 @@ $(B)/static/kvmscope: $(CLI_OBJS) $(LIB) | $(B)/static
 
 # --- tests
 
-$(B)/tests/unit/test_%: tests/unit/test_%.c $(LIB) | $(B)/tests/unit
+$(B)/tests/unit/test_%: tests/unit/test_%.c $(DAEMON_LIB) $(LIB) | $(B)/tests/unit
 	$(call say,TEST)
-	$(Q)$(CC) $(CPPFLAGS) -iquote tests/unit $(CFLAGS) -MMD -MP $< $(LIB) $(LDFLAGS) $(DAEMON_LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CPPFLAGS) -iquote tests/unit $(CFLAGS) -MMD -MP $< $(DAEMON_LIB) $(LIB) $(LDFLAGS) $(DAEMON_LDLIBS) -lcmocka -o $@
 
 FUZZFLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 $(B)/fuzz/%.o: src/%.c | $(B)/fuzz
 	$(call say,CC)
 	$(Q)$(CLANG) $(CPPFLAGS) -MMD -MP -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
 $(B)/fuzz/session.o $(B)/fuzz/session_maps.o: $(SKEL)
-$(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) | $(B)/tests/unit
+$(B)/tests/unit/fuzz_%: tests/unit/fuzz_%.c $(LIB_SRCS:src/%.c=$(B)/fuzz/%.o) $(PROTO).o | $(B)/tests/unit
 	$(call say,FUZZ)
 	$(Q)$(CLANG) $(CPPFLAGS) -iquote tests/unit -MMD -MP $(FUZZFLAGS) $< $(filter %.o,$^) $(LDFLAGS) $(DAEMON_LDLIBS) -o $@
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include "export.h"
 #include "features.h"
 #include "report.h"
 
@@ -28,11 +29,12 @@ enum trace_mode {
 	TRACE_MSR = 32,
 	TRACE_HYPERCALL = 64,
 	TRACE_PAGE_FAULT = 128,
-	TRACE_DISK = 1 << 8,	   /* block I/O: whose, how many, how large */
-	TRACE_DISK_STAGES = 1 << 9, /* times enum ks_disk_stages (abi.h), or'ed: which stages' times */
-	TRACE_DISK_Q2G = TRACE_DISK_STAGES * KS_STAGE_Q2G,
-	TRACE_DISK_G2I = TRACE_DISK_STAGES * KS_STAGE_G2I,
-	TRACE_DISK_I2D = TRACE_DISK_STAGES * KS_STAGE_I2D,
+	TRACE_DISK_Q = 1 << 8, /* events of block I/O, by blktrace's letters */
+	TRACE_DISK_G = 1 << 9,
+	TRACE_DISK_I = 1 << 10,
+	TRACE_DISK_D = 1 << 11,
+	TRACE_DISK_C = 1 << 12,
+	TRACE_DISK_MORE = 1 << 13, /* merges, splits, remaps, requeues */
 	TRACE_NET = 1 << 16,	   /* packets, hop by hop */
 	TRACE_NET_DROPS = 1 << 17,
 };
@@ -89,10 +91,28 @@ struct vm_times {
 	size_t n_vcpus;
 };
 
+/* What the daemon may have a domain do, from all down to less and less: see tools/kvmscoped_limit.c. */
+struct level {
+	const char *name;   /* for messages and metrics */
+	enum level_step {
+		LEVEL_ALL,	/* what the daemon starts with */
+		LEVEL_DETAIL,	/* less detail than the one before */
+		LEVEL_SAMPLING, /* fewer events are looked at than before */
+	} step;
+	unsigned int modes; /* enum trace_mode, or'ed */
+	/* A constant of the programs and its value: session__set(). NULL: none. */
+	const char *variable;
+	uint64_t value;
+};
+
 struct domain {
 	const char *name;
 	const struct event *events;
 	size_t n_events;
+	const struct level *levels; /* NULL: it has no events of its own to do without */
+	size_t n_levels;
+	const struct export *exports; /* its metrics for Prometheus */
+	size_t n_exports;
 	enum ks_domain subjects; /* under which it measures subjects (abi.h); 0: vCPUs alone */
 	/*
 	 * Sets what the programs are to know of this kernel (session__set()), and the sizes of the

@@ -5,6 +5,7 @@
  */
 #include "domain.h"
 #include "snapshot.h"
+#include "util.h"
 
 struct waits {
 	uint32_t slot;
@@ -46,7 +47,31 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 	}
 }
 
+/* Of all vCPUs of a VM: one by one they are for the command line. */
+static const struct export exports[] = {
+	{
+		.list = "vcpus",
+		.field = "split_ns",
+		.info = &(
+			const struct metric_info){"vcpu_time", "seconds", 1e-9,
+						  "Time of the VM's vCPUs by state; the states add "
+						  "up to all of it."},
+	},
+	{
+		.list = "vcpus",
+		.field = "wake_latency",
+		.info = &metric_infos[KS_M_WAKE_LATENCY],
+	},
+	{
+		.list = "vcpus",
+		.field = "steal_latency",
+		.info = &metric_infos[KS_M_STEAL_LATENCY],
+	},
+};
+
 DOMAIN(domain_cpu) = {
 	.name = "cpu",
+	.exports = exports,
+	.n_exports = ARRAY_SIZE(exports),
 	.report = report,
 };

@@ -358,8 +358,55 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 	free(all.user.line);
 }
 
+static const struct export exports[] = {
+	{
+		.list = "exits",
+		.field = "count",
+		.info = &(const struct metric_info){"exits", "none", 1, "VM exits by reason."},
+		.label = {{"reason", "reason"}},
+	},
+	{
+		.list = "exits",
+		.field = "latency",
+		.info = &(const struct metric_info){"exit_handling", "seconds", 1e-9,
+						    "Wall time from a VM exit to the next VM entry "
+						    "of the same vCPU."},
+		.label = {{"reason", "reason"}},
+	},
+	{
+		.list = "exits",
+		.field = "split_ns",
+		.info = &(const struct metric_info){"exit_time", "seconds", 1e-9,
+						    "Time outside the guest by exit reason, and by "
+						    "what it was spent on."},
+		.label = {{"reason", "reason"}},
+	},
+	{
+		.list = "userspace",
+		.field = "count",
+		.info = &(const struct metric_info){"userspace_exits", "none", 1,
+						    "Exits to user space (KVM_EXIT_*) by reason."},
+		.label = {{"reason", "reason"}},
+	},
+	{
+		.list = "userspace",
+		.field = "latency",
+		.info = &metric_infos[KS_M_USERSPACE],
+		.label = {{"reason", "reason"}},
+	},
+};
+
+static const struct level levels[] = {
+	{"times", LEVEL_ALL, TRACE_TIMES, NULL, 0},
+	{"counts", LEVEL_DETAIL, TRACE_COUNTS | TRACE_USERSPACE, NULL, 0},
+};
+
 DOMAIN(domain_exits) = {
 	.name = "exits",
+	.levels = levels,
+	.n_levels = ARRAY_SIZE(levels),
+	.exports = exports,
+	.n_exports = ARRAY_SIZE(exports),
 	.events = events,
 	.n_events = ARRAY_SIZE(events),
 	.configure = configure,

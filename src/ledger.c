@@ -1,0 +1,727 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The daemon's account: VMs and series, and what an interval adds to them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bounds.h"
+#include "ledger_internal.h"
+#include "utf8.h"
+#include "util.h"
+
+#define PREFIX	    "kvmscope_"
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+struct ledger *ledger__new(const struct ledger_opts *opts)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+
+	l->opts = *opts;
+	return l;
+}
+
+void label__clean(const char *s, char out[LEDGER_LABEL_MAX + 1])
+{
+	size_t n = strlen(s), at = 0, len;
+	uint32_t cp;
+
+	for (; n; s += len, n -= len) {
+		const char *piece = s;
+		size_t size;
+
+		len = utf8__decode(s, n, &cp);
+		size = len;
+		/* controls, C1 too, are of use to nobody who reads a label */
+		if (cp == UTF8_INVALID || cp < 0x20 || (cp >= 0x7f && cp < 0xa0)) {
+			piece = REPLACEMENT;
+			size = strlen(REPLACEMENT);
+		}
+		if (at + size > LEDGER_LABEL_MAX)
+			break;
+		memcpy(out + at, piece, size);
+		at += size;
+	}
+	out[at] = '\0';
+}
+
+/* --- families */
+
+static char *full_name(const struct metric_info *info)
+{
+	size_t n = strlen(info->name), u = strlen(info->unit);
+	bool has =
+		!strcmp(info->unit, "none") || (n > u && !strcmp(info->name + n - u, info->unit));
+
+	return xasprintf(PREFIX "%s%s%s", info->name, has ? "" : "_", has ? "" : info->unit);
+}
+
+struct family *family__get(struct ledger *l, enum family_type type, const char *name,
+			   const char *unit, const char *help, double scale)
+{
+	struct family *f;
+
+	for (size_t i = 0; i < l->n_families; i++)
+		if (!strcmp(l->family[i]->name, name))
+			return l->family[i];
+	f = xcalloc(1, sizeof(*f));
+	f->name = xstrdup(name);
+	f->unit = xstrdup(strcmp(unit, "none") ? unit : "");
+	f->help = xstrdup(help);
+	f->type = type;
+	f->scale = scale;
+	f->last = &f->series;
+	f->index = l->n_families;
+	l->family = xreallocarray(l->family, l->n_families + 1, sizeof(struct family *));
+	l->family[l->n_families++] = f;
+	return f;
+}
+
+static struct family *by_info(struct ledger *l, enum family_type type,
+			      const struct metric_info *info)
+{
+	char *name = full_name(info);
+	struct family *f = family__get(l, type, name, info->unit, info->help, info->scale);
+
+	free(name);
+	return f;
+}
+
+size_t ledger__families(const struct ledger *l, struct family *const **ret)
+{
+	*ret = l->family;
+	return l->n_families;
+}
+
+/* How many series Prometheus makes of one. */
+static size_t weight(const struct family *f)
+{
+	struct bound bounds[BOUNDS_MAX];
+
+	if (f->type != FAMILY_HISTOGRAM)
+		return 1;
+	return bounds__of(f->unit, f->scale, bounds) + 3; /* +Inf, sum, count */
+}
+
+size_t ledger__series(const struct ledger *l)
+{
+	return l->n_series;
+}
+
+size_t ledger__vms(const struct ledger *l)
+{
+	return l->n_accounts;
+}
+
+const char *series__vm(const struct series *s)
+{
+	return s->account ? s->account->label : NULL;
+}
+
+/* --- series */
+
+static size_t values_len(const struct family *f, const char *value)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_labels; i++)
+		n += strlen(value + n) + 1;
+	return n;
+}
+
+/* The head of an account's series in a family. */
+static struct series **head(struct ledger *l, struct account *a, const struct family *f)
+{
+	struct account *of = a ?: &l->own;
+
+	if (f->index >= of->n_heads) {
+		of->head = xreallocarray(of->head, l->n_families, sizeof(struct series *));
+		while (of->n_heads < l->n_families)
+			of->head[of->n_heads++] = NULL;
+	}
+	return &of->head[f->index];
+}
+
+static struct series *find(struct series *s, const struct family *f, const char *value, size_t len)
+{
+	for (; s; s = s->of_account)
+		if (values_len(f, s->value) == len && !memcmp(s->value, value, len))
+			return s;
+	return NULL;
+}
+
+static void unlink_series(struct family *f, struct series *s)
+{
+	struct series **at = &f->series;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	if (f->last == &s->next)
+		f->last = at;
+	f->n_series--;
+}
+
+static void free_series(struct family *f, struct series *s)
+{
+	if (f->type == FAMILY_HISTOGRAM)
+		free(s->hist.bucket);
+	free(s->value);
+	free(s);
+}
+
+struct series *series__new(struct ledger *l, struct account *a, struct family *f, const char *value)
+{
+	struct series *s = xcalloc(1, sizeof(*s)), **at = head(l, a, f);
+	size_t len = values_len(f, value);
+
+	s->account = a;
+	s->value = xcalloc(len + 1, 1);
+	memcpy(s->value, value, len);
+	while (*at)
+		at = &(*at)->of_account;
+	*at = s;
+	*f->last = s;
+	f->last = &s->next;
+	f->n_series++;
+	if (!a || !a->overflow)
+		l->n_series += weight(f);
+	return s;
+}
+
+/* Ends all of an account's series. */
+static void drop_series(struct ledger *l, struct account *a)
+{
+	for (size_t i = 0; i < a->n_heads; i++) {
+		struct series *s = a->head[i], *next;
+
+		for (; s; s = next) {
+			next = s->of_account;
+			unlink_series(l->family[i], s);
+			if (!a->overflow)
+				l->n_series -= weight(l->family[i]);
+			free_series(l->family[i], s);
+		}
+		a->head[i] = NULL;
+	}
+}
+
+/* --- accounts */
+
+void account__drop(struct ledger *l, struct account *a)
+{
+	size_t i = 0;
+
+	while (l->account[i] != a)
+		i++;
+	memmove(&l->account[i], &l->account[i + 1], (l->n_accounts - i - 1) * sizeof(a));
+	l->n_accounts--;
+	drop_series(l, a);
+	free(a->head);
+	free(a->label);
+	free(a);
+}
+
+void ledger__free(struct ledger *l)
+{
+	if (!l)
+		return;
+	ledger__clear(l);
+	free(l->account);
+	free(l->family);
+	free(l->own.head);
+	free(l);
+}
+
+void ledger__clear(struct ledger *l)
+{
+	while (l->n_accounts)
+		account__drop(l, l->account[0]);
+	drop_series(l, &l->own);
+	for (size_t i = 0; i < l->n_families; i++) {
+		struct family *f = l->family[i];
+
+		for (size_t k = 0; k < f->n_labels; k++)
+			free(f->label[k]);
+		free(f->name);
+		free(f->unit);
+		free(f->help);
+		free(f);
+	}
+	l->n_families = 0;
+	free(l->own.head);
+	l->own = (struct account){};
+}
+
+struct account *account__labelled(const struct ledger *l, const char *label)
+{
+	for (size_t i = 0; i < l->n_accounts; i++)
+		if (!strcmp(l->account[i]->label, label))
+			return l->account[i];
+	return NULL;
+}
+
+/* Names that are no single VM's. */
+static bool is_shared(const char *label)
+{
+	return !strcmp(label, LEDGER_OVERFLOW) || !strcmp(label, LEDGER_GONE) ||
+	       !strcmp(label, LEDGER_HOST);
+}
+
+struct account *account__new(struct ledger *l, const char *label)
+{
+	struct account *a = xcalloc(1, sizeof(*a));
+
+	a->label = xstrdup(label);
+	a->overflow = !strcmp(label, LEDGER_OVERFLOW);
+	a->shared = is_shared(label);
+	l->account = xreallocarray(l->account, l->n_accounts + 1, sizeof(*l->account));
+	l->account[l->n_accounts++] = a;
+	return a;
+}
+
+/* One of those that are no single VM's. */
+static struct account *shared(struct ledger *l, const char *label)
+{
+	return account__labelled(l, label) ?: account__new(l, label);
+}
+
+/* Makes room by ending the VM that ended first. */
+static bool evict(struct ledger *l, const struct account *but)
+{
+	struct account *oldest = NULL;
+
+	for (size_t i = 0; i < l->n_accounts; i++) {
+		struct account *a = l->account[i];
+
+		if (a->ended && a != but && (!oldest || a->ended < oldest->ended))
+			oldest = a;
+	}
+	if (oldest)
+		account__drop(l, oldest);
+	return oldest;
+}
+
+static size_t count_vms(const struct ledger *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_accounts; i++)
+		n += !l->account[i]->shared;
+	return n;
+}
+
+/*
+ * A label that no other VM has: the name, or the name and a number behind it. One that an ended VM
+ * had is free: *ret_heir is that VM.
+ */
+static char *free_label(const struct ledger *l, const char *name, struct account **ret_heir)
+{
+	char clean[LEDGER_LABEL_MAX + 1], *label;
+
+	label__clean(name, clean);
+	for (unsigned int i = 1;; i++) {
+		label = i > 1 ? xasprintf("%s#%u", clean, i)
+			      : xstrdup(*clean ? clean : "(no name)");
+		*ret_heir = account__labelled(l, label);
+		if (!is_shared(label) && (!*ret_heir || (*ret_heir)->ended))
+			return label;
+		free(label);
+	}
+}
+
+static void add_values(const struct family *f, struct series *to, const struct series *from);
+
+/* a, which is new or has got a better name, goes on where an ended VM of that name stopped. */
+static void inherit(struct ledger *l, struct account *a, struct account *dead)
+{
+	for (size_t i = 0; i < dead->n_heads; i++) {
+		struct family *f = l->family[i];
+
+		for (struct series *s = dead->head[i]; s && f->type != FAMILY_INFO;
+		     s = s->of_account) {
+			struct series **at = head(l, a, f);
+			struct series *mine = find(*at, f, s->value, values_len(f, s->value))
+						      ?: series__new(l, a, f, s->value);
+
+			add_values(f, mine, s);
+		}
+	}
+	account__drop(l, dead);
+}
+
+static struct account *account_of(struct ledger *l, const struct vm *vm)
+{
+	struct account *a = NULL, *heir;
+	char *label;
+
+	for (size_t i = 0; i < l->n_accounts && !a; i++)
+		if (l->account[i]->pid == vm->pid && l->account[i]->start == vm->start_ticks)
+			a = l->account[i];
+	if (!a && !vm->alive && !strcmp(vm->name_source, "pid"))
+		return shared(l, LEDGER_GONE);
+	if (a && !strcmp(a->name, vm->name))
+		return a;
+	if (!a) {
+		while (count_vms(l) >= l->opts.max_vms && evict(l, NULL))
+			;
+		if (count_vms(l) >= l->opts.max_vms) {
+			l->overflows[OVERFLOW_VMS]++;
+			return shared(l, LEDGER_OVERFLOW);
+		}
+	}
+	label = free_label(l, vm->name, &heir);
+	if (a) {
+		free(a->label);
+		a->label = xstrdup("");
+	} else {
+		a = account__new(l, "");
+		a->pid = vm->pid;
+		a->start = vm->start_ticks;
+	}
+	if (heir)
+		inherit(l, a, heir);
+	free(a->label);
+	a->label = label;
+	snprintf(a->name, sizeof(a->name), "%s", vm->name);
+	return a;
+}
+
+/* --- adding up */
+
+/* Widens the stretch of buckets so that [first, last] is in it. */
+static void stretch(struct account_hist *h, uint32_t first, uint32_t last)
+{
+	uint64_t *wider;
+	uint32_t n;
+
+	if (h->n && h->first < first)
+		first = h->first;
+	if (h->n && h->first + h->n - 1 > last)
+		last = h->first + h->n - 1;
+	n = last - first + 1;
+	if (n == h->n)
+		return;
+	wider = xcalloc(n, sizeof(*wider));
+	if (h->n)
+		memcpy(wider + (h->first - first), h->bucket, h->n * sizeof(*wider));
+	free(h->bucket);
+	*h = (struct account_hist){h->count, h->sum, first, n, wider};
+}
+
+static void add_hist(struct account_hist *to, const struct histogram *from)
+{
+	uint32_t first = KS_HIST_BUCKETS, last = 0;
+
+	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++) {
+		if (!from->bucket[b])
+			continue;
+		if (first > b)
+			first = b;
+		last = b;
+	}
+	to->count += from->count;
+	to->sum += from->sum;
+	if (first > last)
+		return;
+	stretch(to, first, last);
+	for (uint32_t b = first; b <= last; b++)
+		to->bucket[b - to->first] += from->bucket[b];
+}
+
+static void add_values(const struct family *f, struct series *to, const struct series *from)
+{
+	const struct account_hist *h = &from->hist;
+
+	if (f->type != FAMILY_HISTOGRAM) {
+		to->n += f->type == FAMILY_COUNTER ? from->n : 0;
+		return;
+	}
+	to->hist.count += h->count;
+	to->hist.sum += h->sum;
+	if (!h->n)
+		return;
+	stretch(&to->hist, h->first, h->first + h->n - 1);
+	for (uint32_t i = 0; i < h->n; i++)
+		to->hist.bucket[h->first + i - to->hist.first] += h->bucket[i];
+}
+
+static struct series *overflow(struct ledger *l, struct account *a, struct family *f)
+{
+	char value[LEDGER_LABELS_MAX * sizeof(LEDGER_OVERFLOW)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n_labels; i++) {
+		/* states of time are few, and to tell them apart is what they are for */
+		memcpy(value + n, LEDGER_OVERFLOW, sizeof(LEDGER_OVERFLOW));
+		n += sizeof(LEDGER_OVERFLOW);
+	}
+	return find(*head(l, a, f), f, value, n) ?: series__new(l, a, f, value);
+}
+
+/* The series of that account in the family with these values; room permitting, a new one. */
+static struct series *series_of(struct ledger *l, struct account *a, struct family *f,
+				const char *value)
+{
+	struct series *s = *head(l, a, f), *found;
+	size_t n = 0;
+
+	found = find(s, f, value, values_len(f, value));
+	if (found)
+		return found;
+	for (; s; s = s->of_account)
+		n++;
+	if (a && f->n_labels && n >= l->opts.max_values) {
+		l->overflows[OVERFLOW_VALUES]++;
+		return overflow(l, a, f);
+	}
+	if (!a || a->overflow)
+		return series__new(l, a, f, value);
+	while (l->n_series + weight(f) > l->opts.max_series && evict(l, a))
+		;
+	if (l->n_series + weight(f) > l->opts.max_series) {
+		l->overflows[OVERFLOW_SERIES]++;
+		return overflow(l, shared(l, LEDGER_OVERFLOW), f);
+	}
+	return series__new(l, a, f, value);
+}
+
+/* Rows that are one in another, the innermost last. */
+struct walk {
+	struct ledger *l;
+	struct account *account;
+	const struct export *e;
+	const struct row *row[4];
+	size_t depth;
+};
+
+static const struct field *look_up(const struct walk *w, const char *name)
+{
+	const struct field *f = NULL;
+
+	for (size_t i = w->depth; i-- && !f;)
+		f = row__field(w->row[i], name);
+	return f;
+}
+
+static size_t put_value(char *out, const char *s)
+{
+	label__clean(s, out);
+	return strlen(out) + 1;
+}
+
+static size_t put_label(const struct walk *w, const char *field, char *out)
+{
+	const struct field *f = look_up(w, field);
+	char number[32];
+
+	switch (f ? f->kind : FIELD_NULL) {
+	case FIELD_TEXT:
+		return put_value(out, f->text);
+	case FIELD_INT:
+		snprintf(number, sizeof(number), "%s%llu", f->num.negative ? "-" : "",
+			 (unsigned long long)f->num.value);
+		return put_value(out, number);
+	case FIELD_BOOL:
+		return put_value(out, f->truth ? "true" : "false");
+	default:
+		return put_value(out, "");
+	}
+}
+
+static void take_split(const struct walk *w, struct family *f, const struct field *field,
+		       char *value, size_t at)
+{
+	for (int state = 0; state < KS_STATES; state++) {
+		if (field->split_without & 1u << state)
+			continue;
+		put_value(value + at, state_names[state]);
+		series_of(w->l, w->account, f, value)->n += field->split[state];
+	}
+}
+
+static void take_field(const struct walk *w, const struct field *field)
+{
+	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	const struct export *e = w->e;
+	struct family *f;
+	size_t at = 0;
+
+	f = by_info(w->l,
+		    field->kind == FIELD_HIST ? FAMILY_HISTOGRAM
+		    : e->gauge		      ? FAMILY_GAUGE
+					      : FAMILY_COUNTER,
+		    e->info);
+	if (!f->by_vm) {
+		f->by_vm = true;
+		for (; e->label[f->n_labels].name; f->n_labels++)
+			f->label[f->n_labels] = xstrdup(e->label[f->n_labels].name);
+		if (field->kind == FIELD_SPLIT)
+			f->label[f->n_labels++] = xstrdup("state");
+	}
+	for (size_t i = 0; e->label[i].name; i++)
+		at += put_label(w, e->label[i].field, value + at);
+	if (field->kind == FIELD_HIST)
+		add_hist(&series_of(w->l, w->account, f, value)->hist, field->hist);
+	else if (field->kind == FIELD_SPLIT)
+		take_split(w, f, field, value, at);
+	else if (field->kind == FIELD_INT && !field->num.negative)
+		series_of(w->l, w->account, f, value)->n += field->num.value;
+}
+
+/* Walks down the export's path of lists, and takes the field of each row at its end. */
+static void take_rows(struct walk *w, const char *path)
+{
+	const struct row *row = w->row[w->depth - 1];
+	const struct field *f;
+	const char *dot;
+	char list[64];
+
+	if (!path) {
+		f = row__field(row, w->e->field);
+		if (f)
+			take_field(w, f);
+		return;
+	}
+	dot = strchrnul(path, '.');
+	snprintf(list, sizeof(list), "%.*s", (int)(dot - path), path);
+	if (w->depth == ARRAY_SIZE(w->row))
+		abort();
+	for (size_t i = 0; i < row__get_rows(row, list)->n; i++) {
+		w->row[w->depth++] = row__get_rows(row, list)->row[i];
+		take_rows(w, *dot ? dot + 1 : NULL);
+		w->depth--;
+	}
+}
+
+static void take_info(struct ledger *l, struct account *a, const struct row *row)
+{
+	static const struct metric_info info = {
+		"vm", "none", 1,
+		"A VM, for joins: its uuid and pid, and where its name comes from."};
+	static const char *const labels[] = {"uuid", "pid", "platform", "name_source"};
+	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	struct family *f = by_info(l, FAMILY_INFO, &info);
+	const struct walk w = {.row = {row}, .depth = 1};
+	struct series *s;
+	size_t at = 0;
+
+	if (a->shared)
+		return;
+	if (!f->by_vm) {
+		f->by_vm = true;
+		for (; f->n_labels < ARRAY_SIZE(labels); f->n_labels++)
+			f->label[f->n_labels] = xstrdup(labels[f->n_labels]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+		at += put_label(&w, labels[i], value + at);
+	s = *head(l, a, f);
+	if (!s) {
+		s = series_of(l, a, f, value);
+		s->n = 1;
+	} else if (values_len(f, s->value) != at || memcmp(s->value, value, at)) {
+		s->value = xreallocarray(s->value, at, 1);
+		memcpy(s->value, value, at);
+	}
+}
+
+static void zero_gauges(struct ledger *l)
+{
+	for (size_t i = 0; i < l->n_families; i++)
+		for (struct series *s = l->family[i]->series; s; s = s->next)
+			if (l->family[i]->type == FAMILY_GAUGE && l->family[i]->by_vm)
+				s->n = 0;
+}
+
+/* The VM that a row is of: both are in order. *at is where the last one was. */
+static const struct vm *vm_of(const struct row *row, struct vm **all, size_t n, size_t *at)
+{
+	pid_t pid = (pid_t)row__get_u64(row, "pid");
+
+	while (*at < n && all[*at]->pid != pid)
+		++*at;
+	return *at < n ? all[(*at)++] : NULL;
+}
+
+static void end_accounts(struct ledger *l, uint64_t now)
+{
+	for (size_t i = l->n_accounts; i--;) {
+		struct account *a = l->account[i];
+
+		if (a->shared || a->seen == l->tick)
+			continue;
+		if (!a->ended)
+			a->ended = now;
+		if (now - a->ended >= l->opts.grace_ns)
+			account__drop(l, a);
+	}
+}
+
+static void own_losses(struct ledger *l, const struct report *r)
+{
+	static const struct metric_info lost = {
+		"lost", "none", 1,
+		"What could not be counted, by what was short: see kvmscope(8), LOSSES."};
+	static const struct metric_info folded = {
+		"overflow", "none", 1,
+		"Additions to __overflow__ series, because there were more than a bound allows."};
+	static const char *const bounds[] = {
+		[OVERFLOW_VMS] = "vms", [OVERFLOW_SERIES] = "series", [OVERFLOW_VALUES] = "values"};
+
+	for (size_t i = 0; i < r->n_loss; i++)
+		ledger__own(l, FAMILY_COUNTER, &lost, r->loss[i].n,
+			    (const char *[]){"what", r->loss[i].name, NULL});
+	for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
+		ledger__own(l, FAMILY_COUNTER, &folded, l->overflows[i],
+			    (const char *[]){"bound", bounds[i], NULL});
+		l->overflows[i] = 0;
+	}
+}
+
+void ledger__add(struct ledger *l, const struct report *r, const struct domain *const *domains,
+		 size_t n, const struct vms *vms, uint64_t now)
+{
+	const struct rows *rows = row__get_rows(&r->top, "vms");
+	struct vm **all;
+	size_t n_vms = vms__all(vms, &all), at = 0;
+
+	l->tick++;
+	zero_gauges(l);
+	for (size_t i = 0; i < rows->n; i++) {
+		struct walk w = {.l = l, .row = {rows->row[i]}, .depth = 1};
+		bool host = !strcmp(row__get_text(rows->row[i], "platform"), "host");
+		const struct vm *vm = host ? NULL : vm_of(rows->row[i], all, n_vms, &at);
+
+		if (!host && !vm)
+			continue;
+		w.account = host ? shared(l, LEDGER_HOST) : account_of(l, vm);
+		w.account->seen = l->tick;
+		w.account->ended = 0;
+		if (!host)
+			take_info(l, w.account, rows->row[i]);
+		for (size_t d = 0; d < n; d++) {
+			for (size_t e = 0; e < domains[d]->n_exports; e++) {
+				w.e = &domains[d]->exports[e];
+				take_rows(&w, w.e->list);
+			}
+		}
+	}
+	end_accounts(l, now);
+	own_losses(l, r);
+}
+
+void ledger__own(struct ledger *l, enum family_type type, const struct metric_info *info,
+		 uint64_t n, const char *const *label)
+{
+	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	struct family *f = by_info(l, type, info);
+	bool is_new = !f->n_series;
+	struct series *s;
+	size_t at = 0;
+
+	for (size_t i = 0; label[i]; i += 2) {
+		if (is_new)
+			f->label[f->n_labels++] = xstrdup(label[i]);
+		at += put_value(value + at, label[i + 1]);
+	}
+	s = series_of(l, NULL, f, value);
+	s->n = type == FAMILY_COUNTER ? s->n + n : n;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What ledger.c and ledger_state.c share. */
+#ifndef KVMSCOPE_LEDGER_INTERNAL_H
+#define KVMSCOPE_LEDGER_INTERNAL_H
+
+#include "ledger.h"
+
+/* What a VM's series belong to. */
+struct account {
+	char *label; /* the value of vm: unique */
+	char name[VM_NAME_MAX];
+	pid_t pid;
+	uint64_t start;	      /* of the process, clock ticks: with pid, the VM */
+	uint64_t ended;	      /* when it was no longer there, ns; 0: it is */
+	uint64_t seen;	      /* tick of the last report that had it */
+	bool shared;	      /* of no single VM: never ends */
+	bool overflow;	      /* LEDGER_OVERFLOW: its series are beside the bound */
+	struct series **head; /* by family, in the order of ledger's */
+	size_t n_heads;
+};
+
+enum overflow { OVERFLOW_VMS, OVERFLOW_SERIES, OVERFLOW_VALUES, OVERFLOWS };
+
+struct ledger {
+	struct ledger_opts opts;
+	struct account **account;
+	size_t n_accounts;
+	struct account own; /* of series without vm */
+	struct family **family;
+	size_t n_families;
+	size_t n_series;
+	uint64_t tick;
+	uint64_t overflows[OVERFLOWS];
+};
+
+struct account *account__new(struct ledger *l, const char *label);
+void account__drop(struct ledger *l, struct account *a);
+struct account *account__labelled(const struct ledger *l, const char *label);
+struct family *family__get(struct ledger *l, enum family_type type, const char *name,
+			   const char *unit, const char *help, double scale);
+/* a NULL: of the program's own. value: as struct series has it. */
+struct series *series__new(struct ledger *l, struct account *a, struct family *f,
+			   const char *value);
+void ledger__clear(struct ledger *l);
+
+#endif
