@@ -6,7 +6,6 @@
 #include <stdbool.h>
 
 #include "guest_abi.h"
-#include "guest_disk.h"
 
 #define MAX_VCPUS 192
 
@@ -23,7 +22,6 @@ struct options {
 	unsigned int pins;
 	bool wait_stdin;
 	bool hold;
-	struct disk_options disk;
 };
 
 extern struct options opt;

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* kvmscoped: the keeper; see kvmscoped.h. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <systemd/sd-daemon.h>
+#include "kvmscoped.h"
+#include "util.h"
+
+#define STATS_MAX_MS 2000 /* run times are counted no longer than that, whatever the worker does \
+			   */
+
+struct keeper {
+	int argc;
+	char **argv;
+	struct config config;
+	struct worker_args args;
+	int signal_fd;
+	int worker_fd; /* to the worker */
+	pid_t worker;
+	int stats_fd; /* -1: the kernel does not count run times for us */
+	bool ready;
+	bool ending;
+	bool own_sockets; /* not systemd's */
+};
+
+/* --- sockets */
+
+static int add_socket(struct keeper *k, int fd, const char *what)
+{
+	if (fd == -EINVAL) {
+		log__say(LOG_ERR,
+			 "'%.100s' is no address to listen on: an IP address and a port, as in "
+			 "127.0.0.1:9736, or a path",
+			 what);
+		return STATUS_USAGE;
+	}
+	if (fd < 0) {
+		log__say(LOG_ERR, "can't listen on %.100s: %s", what, strerror(-fd));
+		return STATUS_FAILURE;
+	}
+	k->args.listen_fd[k->args.n_listen++] = fd;
+	return -1;
+}
+
+/* Systemd's sockets, if there are any; else those of the configuration. Returns -1 or a status. */
+static int open_sockets(struct keeper *k)
+{
+	const struct config *c = &k->config;
+	int n = sd_listen_fds(1), status = -1;
+
+	for (int i = 0; i < n && i < HTTP_LISTEN_MAX; i++)
+		k->args.listen_fd[k->args.n_listen++] = SD_LISTEN_FDS_START + i;
+	if (n > 0)
+		return -1;
+	k->own_sockets = true;
+	for (size_t i = 0; i < c->n_listen && status < 0; i++)
+		if (strcmp(c->listen[i], "none"))
+			status = add_socket(k, http__listen_tcp(c->listen[i]), c->listen[i]);
+	if (status < 0 && c->unix_path)
+		status = k->args.n_listen < HTTP_LISTEN_MAX
+				 ? add_socket(k, http__listen_unix(c->unix_path), c->unix_path)
+				 : STATUS_USAGE;
+	return status;
+}
+
+/* --- the worker */
+
+static int start_worker(struct keeper *k)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+		log__say(LOG_ERR, "socketpair: %s", strerror(errno));
+		return STATUS_FAILURE;
+	}
+	k->worker = fork();
+	if (k->worker < 0) {
+		log__say(LOG_ERR, "fork: %s", strerror(errno));
+		return STATUS_FAILURE;
+	}
+	if (!k->worker) {
+		/* the keeper's end, by whatever signal, is ours */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ends[0]);
+		close(k->signal_fd);
+		k->args.keeper_fd = ends[1];
+		exit(worker__run(&k->args));
+	}
+	close(ends[1]);
+	k->worker_fd = ends[0];
+	return -1;
+}
+
+static void stats(struct keeper *k, bool on)
+{
+	if (k->stats_fd >= 0)
+		close(k->stats_fd);
+	k->stats_fd = on ? bpf_enable_stats(BPF_STATS_RUN_TIME) : -1;
+}
+
+static void on_worker(struct keeper *k)
+{
+	char what, answer = ANSWER_YES;
+
+	if (recv(k->worker_fd, &what, 1, MSG_DONTWAIT) != 1)
+		return; /* its end comes by SIGCHLD */
+	switch (what) {
+	case ASK_STATS_ON:
+	case ASK_STATS_OFF:
+		stats(k, what == ASK_STATS_ON);
+		if (what == ASK_STATS_ON && k->stats_fd < 0)
+			answer = ANSWER_NO;
+		if (send(k->worker_fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+			log__say(LOG_WARNING, "the worker does not listen: %s", strerror(errno));
+		break;
+	case TELL_READY:
+		if (!k->ready)
+			log__say(LOG_INFO, "attached");
+		k->ready = true;
+		sd_notify(0, "READY=1\nSTATUS=Tracing.");
+		break;
+	case TELL_ALIVE:
+		sd_notify(0, "WATCHDOG=1");
+		break;
+	}
+}
+
+/* The worker has ended. Returns an exit status, or -1: another one runs. */
+static int on_end(struct keeper *k)
+{
+	int status;
+
+	if (waitpid(k->worker, &status, WNOHANG) != k->worker)
+		return -1;
+	close(k->worker_fd);
+	k->worker_fd = -1;
+	k->worker = 0;
+	stats(k, false);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_AGAIN && !k->ending)
+		return start_worker(k);
+	if (WIFEXITED(status))
+		return k->ending && WEXITSTATUS(status) == STATUS_AGAIN ? STATUS_OK
+									: WEXITSTATUS(status);
+	log__say(LOG_ERR, "the worker ended by signal %d (%s)", WTERMSIG(status),
+		 strsignal(WTERMSIG(status)));
+	return STATUS_FAILURE;
+}
+
+/* A new configuration is taken if it is one; else the old one stays. */
+static void reload(struct keeper *k)
+{
+	struct config c;
+	char *error = config__read(&c, k->argc, k->argv);
+
+	if (error) {
+		log__say(LOG_ERR, "%s; the configuration stays as it was", error);
+		free(error);
+		return;
+	}
+	log__say(LOG_INFO, "reloading");
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		   (unsigned long long)(clock_ns(CLOCK_MONOTONIC) / 1000));
+	k->config = c;
+	kill(k->worker, SIGHUP);
+}
+
+static int on_signal(struct keeper *k)
+{
+	struct signalfd_siginfo info;
+
+	if (read(k->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return -1;
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+		return on_end(k);
+	case SIGHUP:
+		reload(k);
+		return -1;
+	default: /* SIGINT, SIGTERM */
+		sd_notify(0, "STOPPING=1");
+		k->ending = true;
+		kill(k->worker, SIGTERM);
+		return -1;
+	}
+}
+
+static int loop(struct keeper *k)
+{
+	int status = start_worker(k);
+
+	while (status < 0) {
+		struct pollfd fds[] = {{.fd = k->signal_fd, .events = POLLIN},
+				       {.fd = k->worker_fd, .events = POLLIN}};
+		int n = poll(fds, ARRAY_SIZE(fds), k->stats_fd >= 0 ? STATS_MAX_MS : -1);
+
+		if (!n)
+			stats(k, false);
+		if (n <= 0)
+			continue;
+		if (fds[1].revents & POLLIN)
+			on_worker(k);
+		if (fds[0].revents)
+			status = on_signal(k);
+		else if (fds[1].revents & POLLHUP && !(fds[1].revents & POLLIN))
+			status = on_end(k);
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct keeper k = {.argc = argc, .argv = argv, .worker_fd = -1, .stats_fd = -1};
+	sigset_t signals;
+	char *error;
+	int status;
+
+	log__open();
+	signal(SIGPIPE, SIG_IGN);
+	error = config__read(&k.config, argc, argv);
+	if (error) {
+		log__say(LOG_ERR, "%s", error);
+		free(error);
+		return STATUS_USAGE;
+	}
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	k.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	k.args.config = &k.config;
+	k.args.memory_fd = memfd_create("kvmscoped", MFD_CLOEXEC);
+	if (k.signal_fd < 0 || k.args.memory_fd < 0) {
+		log__say(LOG_ERR, "can't start: %s", strerror(errno));
+		return STATUS_FAILURE;
+	}
+	status = open_sockets(&k);
+	if (status < 0) {
+		privileges__keep();
+		status = loop(&k);
+	}
+	if (k.config.unix_path && k.own_sockets)
+		unlink(k.config.unix_path);
+	return status;
+}
