@@ -29,12 +29,11 @@ enum trace_mode {
 	TRACE_MSR = 32,
 	TRACE_HYPERCALL = 64,
 	TRACE_PAGE_FAULT = 128,
-	TRACE_DISK_Q = 1 << 8, /* events of block I/O, by blktrace's letters */
-	TRACE_DISK_G = 1 << 9,
-	TRACE_DISK_I = 1 << 10,
-	TRACE_DISK_D = 1 << 11,
-	TRACE_DISK_C = 1 << 12,
-	TRACE_DISK_MORE = 1 << 13, /* merges, splits, remaps, requeues */
+	TRACE_DISK = 1 << 8,	   /* block I/O: whose, how many, how large */
+	TRACE_DISK_STAGES = 1 << 9, /* times enum ks_disk_stages (abi.h), or'ed: which stages' times */
+	TRACE_DISK_Q2G = TRACE_DISK_STAGES * KS_STAGE_Q2G,
+	TRACE_DISK_G2I = TRACE_DISK_STAGES * KS_STAGE_G2I,
+	TRACE_DISK_I2D = TRACE_DISK_STAGES * KS_STAGE_I2D,
 	TRACE_NET = 1 << 16,	   /* packets, hop by hop */
 	TRACE_NET_DROPS = 1 << 17,
 };

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <cap-ng.h>
@@ -95,6 +96,31 @@ int features__tp_arg_struct(const struct features *f, const char *event, const c
 			return i - 1;
 	}
 	return -ENOENT;
+}
+
+bool features__tp_arg_is(const struct features *f, const char *event, int arg, const char *type)
+{
+	const struct btf *btf;
+	const struct btf_type *proto = tp_proto(f, event, &btf), *t;
+
+	if (!proto || arg + 1 >= btf_vlen(proto))
+		return false;
+	t = btf__type_by_id(btf, btf_params(proto)[arg + 1].type);
+	return t && btf_is_typedef(t) && !strcmp(btf__name_by_offset(btf, t->name_off), type);
+}
+
+int64_t features__enumerator(const struct features *f, const char *name)
+{
+	const struct btf *btf = f->btf ? f->btf->vmlinux : NULL;
+
+	for (__u32 id = 1; btf && id < btf__type_cnt(btf); id++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+
+		for (int i = 0; btf_is_enum(t) && i < btf_vlen(t); i++)
+			if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), name))
+				return btf_enum(t)[i].val;
+	}
+	return -ENODATA;
 }
 
 bool features__has_struct(const struct features *f, const char *type)
@@ -231,6 +257,29 @@ static void look_at_lockdown(struct features *f)
 	fclose(file);
 }
 
+/* BPF_CMPXCHG: v5.12 (5ffa25502b5a), on x86-64 and arm64. Nothing in BTF tells. */
+static void look_at_cmpxchg(struct features *f)
+{
+	static const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1},
+		{.code = BPF_STX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8},
+		{.code = BPF_STX | BPF_ATOMIC | BPF_DW,
+		 .dst_reg = BPF_REG_10,
+		 .src_reg = BPF_REG_1,
+		 .off = -8,
+		 .imm = BPF_CMPXCHG},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd;
+
+	fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "GPL", insns, ARRAY_SIZE(insns),
+			   NULL);
+	f->cmpxchg = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+}
+
 static bool is_mounted(const char *path, unsigned long type)
 {
 	struct statfs fs;
@@ -272,6 +321,7 @@ struct features *features__new(void)
 	look_at_kvm(f);
 	look_at_btf(f);
 	look_at_lockdown(f);
+	look_at_cmpxchg(f);
 	look_at_mounts(f);
 	f->debugfs_kvm = !access("/sys/kernel/debug/kvm", R_OK | X_OK);
 	return f;

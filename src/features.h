@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum kvm_backend {
 	BACKEND_NONE, /* no KVM back end is loaded */
@@ -31,6 +32,7 @@ struct features {
 	 * preemptible where the event is, and skipped while they are preempted.
 	 */
 	bool srcu_fast;
+	bool cmpxchg;	   /* BPF programs may exchange a word if it has some value */
 	char lockdown[32]; /* none, integrity, confidentiality; "" where there is no such LSM */
 	char tracefs[64];  /* where tracefs is, "" if nowhere */
 	bool debugfs_kvm;  /* /sys/kernel/debug/kvm can be listed */
@@ -62,6 +64,12 @@ int features__tp_args(const struct features *f, const char *event);
  * -ENODATA: no BTF.
  */
 int features__tp_arg_struct(const struct features *f, const char *event, const char *type);
+
+/* Is that argument, from 0 on, of a typedef of that name? */
+bool features__tp_arg_is(const struct features *f, const char *event, int arg, const char *type);
+
+/* Value of an enumerator of vmlinux's, whose enum may have no name; -ENODATA: there is none. */
+int64_t features__enumerator(const struct features *f, const char *name);
 
 /* Is there a struct of that name in vmlinux, kvm, kvm_intel or kvm_amd? */
 bool features__has_struct(const struct features *f, const char *type);

@@ -38,7 +38,7 @@ uint64_t histogram__percentile(const struct histogram *h, double q)
 		return 0;
 	rank = rank_of(h->count, q);
 	if (rank == h->count)
-		return h->max;
+		return h->max >> h->shift;
 	for (i = 0; i < KS_HIST_LAST; i++) {
 		seen += h->bucket[i];
 		if (seen >= rank)
@@ -49,5 +49,5 @@ uint64_t histogram__percentile(const struct histogram *h, double q)
 	high = ks_hist_low(i + 1) - 1;
 	if (high > h->max)
 		high = h->max;
-	return high < low ? high : low + (high - low + 1) / 2;
+	return (high < low ? high : low + (high - low + 1) / 2) >> h->shift;
 }

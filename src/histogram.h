@@ -11,6 +11,11 @@
 #include <kvmscope/histogram.h>
 
 struct histogram {
+	/*
+	 * Sum, maximum and buckets are of values that were recorded as 2^shift times what they are: small
+	 * numbers, which the first bucket would hold all alike. Percentiles are what they are.
+	 */
+	unsigned int shift;
 	uint64_t count; /* of the values in bucket[]: always their sum */
 	uint64_t sum;
 	uint64_t max;

@@ -89,12 +89,12 @@ static int print_hist(struct json_object *o, struct printbuf *out, int level, in
 	const struct view *view = json_object_get_userdata(o);
 	const struct histogram *h = view->field->hist;
 	const char *separator = ",\"buckets\":[[";
-	uint64_t high;
+	uint64_t low, high;
 	uint32_t i;
 
 	print_number(out, "{\"count\":", h->count);
-	print_number(out, ",\"sum\":", h->sum);
-	print_number(out, ",\"max\":", h->max);
+	print_number(out, ",\"sum\":", h->sum >> h->shift);
+	print_number(out, ",\"max\":", h->max >> h->shift);
 	print_number(out, ",\"p50\":", histogram__percentile(h, 0.5));
 	print_number(out, ",\"p90\":", histogram__percentile(h, 0.9));
 	print_number(out, ",\"p99\":", histogram__percentile(h, 0.99));
@@ -102,11 +102,14 @@ static int print_hist(struct json_object *o, struct printbuf *out, int level, in
 	for (i = 0; view->opts->histograms && i < KS_HIST_BUCKETS; i++) {
 		if (!h->bucket[i])
 			continue;
-		high = ks_hist_low(i + 1);
+		low = ks_hist_low(i) >> h->shift;
+		high = ks_hist_low(i + 1) >> h->shift;
+		if (high == low)
+			high++;
 		/* the last bucket is open: a finite end, which is exclusive as all are */
 		if (i == KS_HIST_LAST && h->max >= ks_hist_low(i) && h->max < high)
 			high = h->max + 1;
-		print_number(out, separator, ks_hist_low(i));
+		print_number(out, separator, low);
 		print_number(out, ",", high);
 		print_number(out, ",", h->bucket[i]);
 		separator = "],[";

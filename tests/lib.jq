@@ -27,3 +27,9 @@ def losses: [.[].loss | to_entries[]] | group_by(.key)
 def complete: all(.[]; .complete);
 
 def split_sum: [.split_ns[]] | add;
+
+# Rows of a VM's disks, by the names of disk and operation.
+def disk($vm; $name; op): op as $op | vm($vm)[].disks[] | select(.name == $name and .op == $op);
+# How many requests a disk had, of all VMs and the host.
+def host_disk($name; op): op as $op
+	| [.[].vms[].disks[] | select(.name == $name and .op == $op).count] | add // 0;

@@ -160,6 +160,10 @@ static int run(const struct common *c, const void *opts)
 	check_privilege(r, f);
 	check_kernel(r, f);
 	check_events(r, f, exits);
+	check_events(r, f, domain__find("disk"));
+	/* those of bio and request may be as old as the submitter's plug: v6.9, 06b23f92af87 */
+	add(r, "clock of block I/O", true,
+	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests", NULL);
 	if (!f->cap_bpf || !f->cap_perfmon) {
 		add(r, "load and attach", false, "not tried: privilege is missing", "run as root");
 		status = STATUS_PRIVILEGE;

@@ -257,6 +257,94 @@ struct ks_tally {
 	__u32 cell[KS_SUBJECT_METRICS]; /* 0: none yet */
 } __attribute__((aligned(64)));
 
+/*
+ * Block I/O. A subject of KS_D_DISK: object is the disk's dev_t, part an operation; or KS_DISK_ALL,
+ * whose number is that of the disk itself, as that VM uses it; or KS_DISK_REMAP, with an object that is
+ * KS_REMAP() of two disks.
+ */
+enum ks_disk_op {
+	KS_DISK_READ,
+	KS_DISK_WRITE,
+	KS_DISK_FLUSH,
+	KS_DISK_DISCARD,
+	KS_DISK_OTHER,
+	KS_DISK_OPS,
+	KS_DISK_ALL = KS_DISK_OPS,
+	KS_DISK_REMAP,
+};
+#define KS_REMAP(from, to) ((__u64)(from) << 32 | (__u32)(to))
+
+enum ks_disk_stages {
+	KS_STAGE_Q2G = 1,
+	KS_STAGE_G2I = 2,
+	KS_STAGE_I2D = 4,
+	KS_STAGE_D2C = 8,
+	KS_STAGE_Q2C = 16,
+	KS_STAGES_ALL = 31,
+};
+
+/* Whose a bio or request is: numbers of two subjects, its operation's and its disk's. */
+#define KS_WHOSE(op, disk)    ((op) | (disk) << 16)
+#define KS_WHOSE_OP(whose)    ((whose)&0xffff)
+#define KS_WHOSE_DISK(whose)  ((whose) >> 16)
+#define KS_WHOSE_IGNORED      KS_WHOSE(0xffffu, 0xffffu) /* of a VM that nobody asked for */
+#define KS_DISK_SUBJECTS_MAX  0xfffe
+
+/*
+ * What is in flight: tables of sets of places, of which an address has one set. A place is taken by
+ * an exchange of its address, and is free when that is 0.
+ */
+#define KS_DISK_WAYS 4
+
+struct ks_bio {
+	__u64 bio; /* its address in the kernel */
+	__u64 q;   /* when it was queued, CLOCK_MONOTONIC ns; 0: not known */
+	__u64 g;   /* when it got a request; 0: not yet */
+	__u32 whose;
+	__u32 bytes;
+};
+#define KS_BIO_MERGED (~0ULL) /* in place of g: it is part of another's request */
+
+struct ks_bio_set {
+	struct ks_bio way[KS_DISK_WAYS];
+} __attribute__((aligned(64)));
+
+enum ks_request_state {
+	KS_RQ_INSERTED = 1,
+	KS_RQ_ISSUED = 2,
+	KS_RQ_REQUEUED = 4, /* it has been issued before */
+};
+
+struct ks_request {
+	__u64 rq;
+	__u64 t;     /* when it was inserted, from its issue on when that was */
+	__u64 first; /* when it began, as far as is known; 0: not known */
+	__u32 whose;
+	__u32 state; /* enum ks_request_state, or'ed */
+};
+
+struct ks_request_set {
+	struct ks_request way[KS_DISK_WAYS];
+} __attribute__((aligned(64)));
+
+/* A disk as a VM uses it, by the number of that subject. */
+struct ks_disk {
+	__u64 depth; /* requests with the driver */
+	__u64 end;   /* the sector behind the request that was issued last */
+	char name[32];
+	__u64 pad[2];
+};
+
+/* Requests that failed, by the status that they had: blk_status_t, or KS_STATUS_ERRNO and an errno. */
+struct ks_disk_error {
+	__u32 subject;
+	__u32 status;
+};
+#define KS_STATUS_ERRNO 0x10000
+
+/* A queue depth is recorded as so many times 2, for a histogram's first bucket ends at 64. */
+#define KS_DEPTH_SHIFT 6
+
 struct ks_cell {
 	__u64 key;    /* what the metric's label says */
 	__u32 owner;  /* slot of the vCPU, or number of the subject */

@@ -14,7 +14,7 @@
 
 #define EXIT_USAGE 2
 
-struct options opt = {.repeat = 1, .vcpus = 1};
+struct options opt = {.repeat = 1, .vcpus = 1, .disk = {.jobs = 1, .size = 4096}};
 
 static const char usage[] =
 	"Usage: kvmguest [OPTION]...\n"
@@ -33,6 +33,12 @@ static const char usage[] =
 	"  --pin CPU[,CPU]... pin the vCPU threads, in turn\n"
 	"  --wait-stdin       print \"ready\" and start when a line arrives\n"
 	"  --hold             stay until the input ends\n"
+	"  --disk FILE        open it, and when all vCPUs are through do as follows, with O_DIRECT\n"
+	"  --disk-reads N  --disk-writes N  --disk-flushes N   so many, in this order\n"
+	"  --disk-size N      bytes of each (4096)\n"
+	"  --disk-jobs N      threads that share them (1)\n"
+	"  --disk-random      scattered, not one behind the other\n"
+	"  --disk-buffered    through the page cache\n"
 	"  -name guest=NAME   as QEMU's; only the command line shows it\n"
 	"  -uuid UUID         likewise\n";
 
@@ -48,6 +54,14 @@ enum {
 	OPT_PIN,
 	OPT_WAIT,
 	OPT_HOLD,
+	OPT_DISK,
+	OPT_DISK_READS,
+	OPT_DISK_WRITES,
+	OPT_DISK_FLUSHES,
+	OPT_DISK_SIZE,
+	OPT_DISK_JOBS,
+	OPT_DISK_RANDOM,
+	OPT_DISK_BUFFERED,
 	OPT_IGNORED,
 	OPT_HELP
 };
@@ -65,6 +79,14 @@ static struct option long_options[] = {
 	{"pin", required_argument, NULL, OPT_PIN},
 	{"wait-stdin", no_argument, NULL, OPT_WAIT},
 	{"hold", no_argument, NULL, OPT_HOLD},
+	{"disk", required_argument, NULL, OPT_DISK},
+	{"disk-reads", required_argument, NULL, OPT_DISK_READS},
+	{"disk-writes", required_argument, NULL, OPT_DISK_WRITES},
+	{"disk-flushes", required_argument, NULL, OPT_DISK_FLUSHES},
+	{"disk-size", required_argument, NULL, OPT_DISK_SIZE},
+	{"disk-jobs", required_argument, NULL, OPT_DISK_JOBS},
+	{"disk-random", no_argument, NULL, OPT_DISK_RANDOM},
+	{"disk-buffered", no_argument, NULL, OPT_DISK_BUFFERED},
 	{"name", required_argument, NULL, OPT_IGNORED},
 	{"uuid", required_argument, NULL, OPT_IGNORED},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -155,6 +177,30 @@ void guest_options__parse(int argc, char **argv)
 			break;
 		case OPT_HOLD:
 			opt.hold = true;
+			break;
+		case OPT_DISK:
+			opt.disk.file = optarg;
+			break;
+		case OPT_DISK_READS:
+			opt.disk.reads = parse_number(optarg, 0, UINT32_MAX);
+			break;
+		case OPT_DISK_WRITES:
+			opt.disk.writes = parse_number(optarg, 0, UINT32_MAX);
+			break;
+		case OPT_DISK_FLUSHES:
+			opt.disk.flushes = parse_number(optarg, 0, UINT32_MAX);
+			break;
+		case OPT_DISK_SIZE:
+			opt.disk.size = parse_number(optarg, 512, 1 << 26);
+			break;
+		case OPT_DISK_JOBS:
+			opt.disk.jobs = parse_number(optarg, 1, 256);
+			break;
+		case OPT_DISK_RANDOM:
+			opt.disk.order = DISK_RANDOM;
+			break;
+		case OPT_DISK_BUFFERED:
+			opt.disk.buffered = true;
 			break;
 		case OPT_IGNORED:
 			break;

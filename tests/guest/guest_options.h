@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "guest_abi.h"
+#include "guest_disk.h"
 
 #define MAX_VCPUS 192
 
@@ -22,6 +23,7 @@ struct options {
 	unsigned int pins;
 	bool wait_stdin;
 	bool hold;
+	struct disk_options disk;
 };
 
 extern struct options opt;

@@ -268,6 +268,7 @@ static void vm__print_totals(long long elapsed_ns)
 	}
 	for (unsigned int i = 0; i < opt.vcpus; i++)
 		userspace_exits += vcpus[i].userspace_exits;
+	guest_disk__print();
 	printf(" vcpus=%u userspace_exits=%llu elapsed_ns=%lld\n", opt.vcpus, userspace_exits,
 	       elapsed_ns);
 	fflush(stdout);
@@ -312,12 +313,14 @@ static void vm__run(void)
 	start = now_ns(CLOCK_MONOTONIC);
 	pthread_barrier_wait(&barrier);
 	vm__join_threads(&set);
+	guest_disk__run();
 	vm__print_totals(now_ns(CLOCK_MONOTONIC) - start);
 }
 
 int main(int argc, char **argv)
 {
 	guest_options__parse(argc, argv);
+	guest_disk__open(&opt.disk);
 	vm__open();
 	for (unsigned int i = 0; i < opt.vcpus; i++)
 		vcpu__open(&vcpus[i], i);

@@ -38,6 +38,7 @@ enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
 	BPF_F_MMAPABLE = 1024,
+	BPF_F_NO_PREALLOC = 1,
 };
 
 struct sched_info {
@@ -73,8 +74,87 @@ struct task_struct___since_5_14 {
 	unsigned int __state;
 };
 
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+struct gendisk {
+	int major;
+	int first_minor;
+	char disk_name[32];
+};
+
+typedef __u32 u32;
+typedef u32 __kernel_dev_t;
+typedef __kernel_dev_t dev_t;
+
+struct block_device {
+	dev_t bd_dev;
+	struct gendisk *bd_disk;
+};
+
+typedef u64 sector_t;
+
+struct bvec_iter {
+	sector_t bi_sector;
+	unsigned int bi_size;
+};
+
+typedef __u32 blk_opf_t;
+typedef __u8 u8;
+typedef u8 blk_status_t;
+
+struct bio {
+	struct bio *bi_next;
+	struct block_device *bi_bdev;
+	blk_opf_t bi_opf;
+	blk_status_t bi_status;
+	struct bvec_iter bi_iter;
+	void *bi_private;
+	struct blkcg_gq *bi_blkg;
+};
+
+struct request_queue {
+	struct gendisk *disk;
+};
+
+typedef __u32 req_flags_t;
+
+struct request {
+	struct request_queue *q;
+	struct bio *bio;
+	blk_opf_t cmd_flags;
+	req_flags_t rq_flags;
+	unsigned int __data_len;
+	sector_t __sector;
+};
+
 struct task_struct___before_5_14 {
 	volatile long int state;
+};
+
+struct bio___before_5_12 {
+	struct gendisk *bi_disk;
+};
+
+struct request___before_5_17 {
+	struct gendisk *rq_disk;
 };
 
 struct kvm_vcpu_stat_generic {

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Walks the tables of what is in flight. Nobody stops for it: what changes meanwhile is left out.
+ */
+#include <errno.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include "disk_flight.h"
+#include "util.h"
+
+static void add(struct disk_flight *list, size_t n, uint32_t whose, uint64_t since, uint64_t now,
+		bool waits)
+{
+	uint32_t number = KS_WHOSE_OP(whose);
+	struct disk_flight *f;
+
+	if (!number || number >= n)
+		return;
+	f = &list[number];
+	f->requests += !waits;
+	f->waiting += waits;
+	if (now > since && now - since > f->oldest_ns)
+		f->oldest_ns = now - since;
+}
+
+static void add_bio(struct disk_flight *list, size_t n, const volatile struct ks_bio *b)
+{
+	uint64_t bio = b->bio, q = b->q, g = b->g, now;
+	uint32_t whose = b->whose;
+
+	/* one that has a request is counted as that; its age is the request's, and more */
+	if (!bio || !q || g == KS_BIO_MERGED)
+		return;
+	now = clock_ns(CLOCK_MONOTONIC);
+	if (b->bio != bio || b->q != q || b->whose != whose)
+		return;
+	if (!g)
+		add(list, n, whose, q, now, true);
+	else if (KS_WHOSE_OP(whose) < n && now > q && now - q > list[KS_WHOSE_OP(whose)].oldest_ns)
+		list[KS_WHOSE_OP(whose)].oldest_ns = now - q;
+}
+
+static void add_request(struct disk_flight *list, size_t n, const volatile struct ks_request *r)
+{
+	uint64_t rq = r->rq, first = r->first, now;
+	uint32_t whose = r->whose;
+
+	if (!rq || !first)
+		return;
+	now = clock_ns(CLOCK_MONOTONIC);
+	if (r->rq == rq && r->first == first && r->whose == whose)
+		add(list, n, whose, first, now, false);
+}
+
+/* How the kernel side has made them: its maps know. */
+static int find_array(const struct session *s, const char *map, size_t elem, struct array *ret)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	int fd = session__map(s, map);
+
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+		return fd < 0 ? fd : -errno;
+	*ret = (struct array){.fd = fd, .elem = elem, .entries = info.max_entries};
+	return 0;
+}
+
+int disk_flight__take(const struct session *s, struct disk_flight *list, size_t n)
+{
+	struct array bios, requests;
+	struct ks_request_set *r;
+	struct ks_bio_set *b;
+	uint32_t in;
+	int err;
+
+	memset(list, 0, n * sizeof(*list));
+	err = find_array(s, "disk_bios", sizeof(*b), &bios);
+	err = err ?: find_array(s, "disk_requests", sizeof(*r), &requests);
+	if (err)
+		return err;
+	for (uint32_t i = 0; (b = array__map(&bios, i, &in)); i += in) {
+		for (uint32_t k = 0; k < in * KS_DISK_WAYS; k++)
+			add_bio(list, n, &b[k / KS_DISK_WAYS].way[k % KS_DISK_WAYS]);
+		array__unmap(&bios, b, in);
+	}
+	for (uint32_t i = 0; !errno && (r = array__map(&requests, i, &in)); i += in) {
+		for (uint32_t k = 0; k < in * KS_DISK_WAYS; k++)
+			add_request(list, n, &r[k / KS_DISK_WAYS].way[k % KS_DISK_WAYS]);
+		array__unmap(&requests, r, in);
+	}
+	return -errno;
+}
+
+void disk_flight__name(const struct session *s, uint32_t number, char *buf)
+{
+	struct ks_disk d = {};
+
+	bpf_map_lookup_elem(session__map(s, "disks"), &number, &d);
+	memcpy(buf, d.name, sizeof(d.name));
+	buf[sizeof(d.name) - 1] = '\0';
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Domain disk: block I/O by VM, disk and operation; what is in flight; how disks lie upon each
+ * other; and how much of what a VM read came from the page cache.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "disk_flight.h"
+#include "disk_owners.h"
+#include "domain.h"
+#include "proc_io.h"
+#include "session.h"
+#include "snapshot.h"
+#include "util.h"
+#include "vms.h"
+
+#define NUMBERS	     (KS_SUBJECTS_DEFAULT + 1)
+#define SETS_PER_CPU 1024 /* of KS_DISK_WAYS places each */
+#define SETS_LEAST   8192
+#define SETS_MOST    65536
+
+/* --- events */
+
+static const char *no_cmpxchg(const struct features *f)
+{
+	return f->cmpxchg ? NULL : "the kernel has no BPF_CMPXCHG";
+}
+
+/* arg: where a kernel whose events have one argument less has the bio or request:
+ * block_bio_complete */
+#define DISK_EVENT(event, type, arg, mode)                                          \
+	{                                                                           \
+		.system = "block", .name = #event, .arg_type = type, .modes = mode, \
+		.rungs = {                                                          \
+			{"disk__" #event "_btf", RUNG_BTF, arg, false, no_cmpxchg}, \
+			{"disk__" #event "_raw", RUNG_RAW, ARG_ANY, false, NULL},   \
+		},                                                                  \
+	}
+
+static const struct event events[] = {
+	DISK_EVENT(block_bio_queue, "bio", 0, TRACE_DISK),
+	DISK_EVENT(block_getrq, "bio", 0, TRACE_DISK_Q2G | TRACE_DISK_G2I),
+	DISK_EVENT(block_rq_insert, "request", 0, TRACE_DISK_G2I | TRACE_DISK_I2D),
+	DISK_EVENT(block_rq_issue, "request", 0, TRACE_DISK),
+	DISK_EVENT(block_rq_complete, "request", 0, TRACE_DISK),
+	DISK_EVENT(block_rq_requeue, "request", 0, TRACE_DISK),
+	DISK_EVENT(block_rq_merge, "request", 0, TRACE_DISK),
+	DISK_EVENT(block_bio_backmerge, "bio", 0, TRACE_DISK),
+	DISK_EVENT(block_bio_frontmerge, "bio", 0, TRACE_DISK),
+	DISK_EVENT(block_bio_complete, "bio", 1, TRACE_DISK),
+	DISK_EVENT(block_split, "bio", 0, TRACE_DISK),
+	{
+		.system = "block",
+		.name = "block_bio_remap",
+		.arg_type = "bio",
+		.modes = TRACE_DISK,
+		.rungs = {{"disk__block_bio_remap_raw", RUNG_RAW, ARG_ANY, false, NULL}},
+	},
+};
+
+static uint32_t sets(int cpus)
+{
+	uint32_t n = SETS_LEAST;
+
+	while (n < (uint32_t)cpus * SETS_PER_CPU && n < SETS_MOST)
+		n *= 2;
+	return n;
+}
+
+static int configure(struct session *s, const struct features *f)
+{
+	unsigned int stages = session__modes(s) / TRACE_DISK_STAGES & KS_STAGES_ALL;
+	int64_t flush_seq = features__enumerator(f, "__RQF_FLUSH_SEQ");
+	int cpus = libbpf_num_possible_cpus(), err = 0;
+	uint32_t n;
+
+	if (cpus < 0)
+		return cpus;
+	if (!(session__modes(s) & TRACE_DISK))
+		return 0;
+	n = sets(cpus);
+	err = err ?: session__set(s, "cfg_disk_stages", stages);
+	err = err ?: session__set(s, "cfg_disk_shift", 32 - __builtin_ctz(n));
+	err = err
+		      ?: session__set(s, "cfg_disk_bio_second",
+				      features__tp_arg_struct(f, "block_bio_queue", "bio") == 1);
+	err = err
+		      ?: session__set(s, "cfg_disk_rq_second",
+				      features__tp_arg_struct(f, "block_rq_issue", "request") == 1);
+	err = err
+		      ?: session__set(
+				 s, "cfg_disk_errno",
+				 !features__tp_arg_is(f, "block_rq_complete", 1, "blk_status_t") &&
+					 !features__tp_arg_is(f, "block_rq_complete", 2,
+							      "blk_status_t"));
+	/* an enumerator since v6.12 (6fa99325c2cf); 1 << 4 before */
+	err = err ?: session__set(s, "cfg_disk_flush_seq", 1U << (flush_seq < 0 ? 4 : flush_seq));
+	err = err ?: session__resize(s, "disk_bios", n);
+	err = err ?: session__resize(s, "disk_requests", n);
+	err = err ?: session__resize(s, "disk_memos", cpus);
+	return err ?: session__resize(s, "disks", NUMBERS);
+}
+
+/* --- what is not an event */
+
+struct failure {
+	struct ks_disk_error who;
+	uint64_t n, before;
+};
+
+struct disk_state {
+	struct session *session; /* NULL until it is there */
+	struct disk_owners *owners;
+	struct proc_ios *ios;
+	struct disk_flight *flight; /* by numbers of subjects */
+	struct failure *failures;
+	size_t n_failures;
+};
+
+static void *open_state(const char *proc_root)
+{
+	struct disk_state *st = xcalloc(1, sizeof(*st));
+
+	st->owners = disk_owners__new(proc_root);
+	st->ios = proc_ios__new(proc_root);
+	st->flight = xcalloc(NUMBERS, sizeof(*st->flight));
+	return st;
+}
+
+static void close_state(void *state)
+{
+	struct disk_state *st = state;
+
+	if (!st)
+		return;
+	disk_owners__free(st->owners);
+	proc_ios__free(st->ios);
+	free(st->flight);
+	free(st->failures);
+	free(st);
+}
+
+static void follow(void *state, struct session *s, struct vms *vms)
+{
+	struct disk_state *st = state;
+
+	st->session = s;
+	disk_owners__push(st->owners, s, vms);
+}
+
+static struct failure *failure(struct disk_state *st, const struct ks_disk_error *who)
+{
+	for (size_t i = 0; i < st->n_failures; i++)
+		if (!memcmp(&st->failures[i].who, who, sizeof(*who)))
+			return &st->failures[i];
+	st->failures = xreallocarray(st->failures, st->n_failures + 1, sizeof(*st->failures));
+	st->failures[st->n_failures] = (struct failure){.who = *who};
+	return &st->failures[st->n_failures++];
+}
+
+static void sample_failures(struct disk_state *st)
+{
+	struct ks_disk_error key, *last = NULL;
+	int fd = session__map(st->session, "disk_errors");
+	uint64_t n;
+
+	for (size_t i = 0; i < st->n_failures; i++)
+		st->failures[i].before = st->failures[i].n;
+	while (!bpf_map_get_next_key(fd, last, &key)) {
+		if (!bpf_map_lookup_elem(fd, &key, &n))
+			failure(st, &key)->n = n;
+		last = &key;
+	}
+}
+
+static void sample(void *state, struct vms *vms)
+{
+	struct disk_state *st = state;
+
+	proc_ios__sample(st->ios, vms);
+	if (!st->session)
+		return;
+	disk_flight__take(st->session, st->flight, NUMBERS);
+	sample_failures(st);
+}
+
+static bool busy(void *state, uint32_t subject)
+{
+	const struct disk_state *st = state;
+
+	return subject < NUMBERS && (st->flight[subject].requests || st->flight[subject].waiting);
+}
+
+/* --- rows */
+
+#define MAJOR(dev) ((uint32_t)(dev) >> 20)
+#define MINOR(dev) ((uint32_t)(dev)&0xfffff)
+
+/* The disks that any VM has, by the subject of each. */
+struct names {
+	const struct session *session;
+	const struct delta *delta;
+};
+
+/* What the kernel calls a disk; "MAJOR:MINOR" when it came and went unseen. */
+static void name_of(const struct names *names, uint32_t dev, char buf[32])
+{
+	*buf = '\0';
+	for (size_t i = 0; i < names->delta->n_subjects && !*buf; i++) {
+		const struct snap_subject *s = &names->delta->subjects[i];
+
+		if (s->who.domain == KS_D_DISK && s->who.part == KS_DISK_ALL &&
+		    s->who.object == dev)
+			disk_flight__name(names->session, s->number, buf);
+	}
+	if (!*buf)
+		snprintf(buf, 32, "%u:%u", MAJOR(dev), MINOR(dev));
+}
+
+/* What people call it, where the kernel's name says nothing: a volume of dm, the file of a loop
+ * device. */
+static const char *alias_of(uint32_t dev, char *buf, size_t size)
+{
+	static const char *const files[] = {"dm/name", "loop/backing_file"};
+	char path[96];
+	FILE *f;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", MAJOR(dev), MINOR(dev),
+			 files[i]);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (!fgets(buf, size, f))
+			*buf = '\0';
+		fclose(f);
+		buf[strcspn(buf, "\n")] = '\0';
+		return *buf ? buf : NULL;
+	}
+	return NULL;
+}
+
+static const char *status_name(uint32_t status, char buf[32])
+{
+	/* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers */
+	static const char *const names[] = {
+		[1] = "not supported",	  [2] = "timeout",     [3] = "no space",
+		[4] = "transport",	  [5] = "target",      [6] = "reservation conflict",
+		[7] = "medium",		  [8] = "protection",  [9] = "resource",
+		[10] = "I/O error",	  [11] = "dm requeue", [12] = "try again",
+		[13] = "device resource",
+	};
+
+	if (status & KS_STATUS_ERRNO)
+		return strerror(status & ~KS_STATUS_ERRNO);
+	if (status < ARRAY_SIZE(names) && names[status])
+		return names[status];
+	snprintf(buf, 32, "status %u", status);
+	return buf;
+}
+
+/* A stage that did not happen is absent. */
+static void add_hist(const struct report_ctx *ctx, const struct snap_subject *s, struct row *r,
+		     const char *name, enum ks_metric metric)
+{
+	struct histogram h = {};
+
+	delta__subject_hist(ctx->delta, s, metric, &h);
+	h.shift = metric == KS_M_DISK_DEPTH ? KS_DEPTH_SHIFT : 0;
+	if (h.count)
+		row__hist(r, name, &h);
+	else
+		row__null(r, name);
+}
+
+static void add_failures(const struct disk_state *st, const struct snap_subject *s, struct row *r)
+{
+	char buf[32];
+
+	row__list(r, "errors_by");
+	for (size_t i = 0; i < st->n_failures; i++) {
+		const struct failure *f = &st->failures[i];
+		struct row *row;
+
+		if (f->who.subject != s->number || f->n == f->before)
+			continue;
+		row = row__add(r, "errors_by");
+		row__text(row, "status", status_name(f->who.status, buf));
+		row__u64(row, "count", f->n - f->before);
+	}
+}
+
+struct filler {
+	const struct report_ctx *ctx;
+	struct row *row;
+	struct names names;
+	uint64_t read_bytes, requests;
+};
+
+static bool is_empty(const struct snap_subject *s, const struct disk_flight *f)
+{
+	for (int i = 0; i < KS_COUNTERS; i++)
+		if (s->n[i])
+			return false;
+	return !f->requests && !f->waiting;
+}
+
+static void add_disk(const struct snap_subject *s, void *arg)
+{
+	static const char *const ops[KS_DISK_OPS] = {"read", "write", "flush", "discard", "other"};
+	static const struct {
+		const char *name;
+		enum ks_metric metric;
+	} stages[] = {
+		{"q2g", KS_M_DISK_Q2G},	    {"g2i", KS_M_DISK_G2I}, {"i2d", KS_M_DISK_I2D},
+		{"d2c", KS_M_DISK_D2C},	    {"q2c", KS_M_DISK_Q2C}, {"size_bytes", KS_M_DISK_SIZE},
+		{"depth", KS_M_DISK_DEPTH},
+	};
+	static const struct {
+		const char *name;
+		enum ks_counter counter;
+	} counters[] = {
+		{"requeued", KS_C_DISK_REQUEUED},
+		{"errors", KS_C_DISK_ERRORS},
+		{"sequential", KS_C_DISK_SEQUENTIAL},
+		{"merged_back", KS_C_DISK_MERGED_BACK},
+		{"merged_front", KS_C_DISK_MERGED_FRONT},
+		{"merged_requests", KS_C_DISK_MERGED_REQUESTS},
+		{"split", KS_C_DISK_SPLIT},
+		{"partial", KS_C_DISK_PARTIAL},
+	};
+	struct filler *fill = arg;
+	const struct disk_state *st = fill->ctx->state;
+	const struct disk_flight *f = &st->flight[s->number < NUMBERS ? s->number : 0];
+	char name[32], alias[PATH_MAX], dev[24];
+	struct row *r;
+
+	if (s->who.part >= KS_DISK_OPS || is_empty(s, f))
+		return;
+	name_of(&fill->names, s->who.object, name);
+	snprintf(dev, sizeof(dev), "%u:%u", MAJOR(s->who.object), MINOR(s->who.object));
+	r = row__add(fill->row, "disks");
+	row__text(r, "dev", dev);
+	row__text(r, "name", name);
+	row__text(r, "alias", alias_of(s->who.object, alias, sizeof(alias)));
+	row__text(r, "op", ops[s->who.part]);
+	row__u64(r, "count", s->n[KS_C_DISK_REQUESTS]);
+	row__u64(r, "bytes", s->n[KS_C_DISK_BYTES]);
+	row__u64(r, "merged",
+		 s->n[KS_C_DISK_MERGED_BACK] + s->n[KS_C_DISK_MERGED_FRONT] +
+			 s->n[KS_C_DISK_MERGED_REQUESTS]);
+	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
+		row__u64(r, counters[i].name, s->n[counters[i].counter]);
+	row__u64(r, "in_flight", f->requests + f->waiting);
+	row__u64(r, "waiting", f->waiting);
+	row__u64(r, "oldest_ns", f->oldest_ns);
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
+		add_hist(fill->ctx, s, r, stages[i].name, stages[i].metric);
+	add_failures(st, s, r);
+	fill->requests += s->n[KS_C_DISK_REQUESTS];
+}
+
+/* Is that a partition, or no device any more? Its I/O is its disk's. */
+static bool is_partition(uint32_t dev)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", MAJOR(dev), MINOR(dev));
+	return !access(path, F_OK);
+}
+
+static void add_remap(const struct snap_subject *s, void *arg)
+{
+	uint32_t from = s->who.object >> 32, to = s->who.object;
+	struct filler *fill = arg;
+	char name[32];
+	struct row *r;
+
+	if (s->who.part != KS_DISK_REMAP || !s->n[KS_C_DISK_REQUESTS] || is_partition(from))
+		return;
+	r = row__add(fill->row, "remaps");
+	name_of(&fill->names, from, name);
+	row__text(r, "from", name);
+	name_of(&fill->names, to, name);
+	row__text(r, "to", name);
+	row__u64(r, "count", s->n[KS_C_DISK_REQUESTS]);
+	row__u64(r, "bytes", s->n[KS_C_DISK_BYTES]);
+}
+
+static void fill_row(struct filler *fill, uint16_t number)
+{
+	row__list(fill->row, "disks");
+	delta__each_subject(fill->ctx->delta, KS_D_DISK, number, add_disk, fill);
+	row__list(fill->row, "remaps");
+	delta__each_subject(fill->ctx->delta, KS_D_DISK, number, add_remap, fill);
+}
+
+static struct filler filler(const struct report_ctx *ctx, struct row *row)
+{
+	const struct disk_state *st = ctx->state;
+
+	return (struct filler){ctx, row, {st->session, ctx->delta}, 0, 0};
+}
+
+static void report(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row)
+{
+	static const char *const fields[] = {"vm_read_bytes", "vm_written_bytes",
+					     "storage_read_bytes", "storage_written_bytes"};
+	const struct disk_state *st = ctx->state;
+	struct filler fill = filler(ctx, row);
+	struct proc_io io;
+	uint64_t values[4];
+	bool known;
+
+	if (vm->vm->number && vm->vm->number != KS_VM_IGNORED) {
+		fill_row(&fill, vm->vm->number);
+	} else {
+		row__list(row, "disks");
+		row__list(row, "remaps");
+	}
+	known = proc_ios__delta(st->ios, vm->vm, &io);
+	if (known)
+		memcpy(values, (uint64_t[]){io.rchar, io.wchar, io.read_bytes, io.write_bytes},
+		       sizeof(values));
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		if (known)
+			row__u64(row, fields[i], values[i]);
+		else
+			row__null(row, fields[i]);
+	}
+}
+
+static void report_host(const struct report_ctx *ctx, struct row *row)
+{
+	struct filler fill = filler(ctx, row);
+	uint64_t all = 0;
+
+	fill_row(&fill, KS_VM_HOST);
+	for (size_t i = 0; i < ctx->delta->n_subjects; i++)
+		if (ctx->delta->subjects[i].who.domain == KS_D_DISK &&
+		    ctx->delta->subjects[i].who.part < KS_DISK_OPS)
+			all += ctx->delta->subjects[i].n[KS_C_DISK_REQUESTS];
+	row__u64(row, "disk_requests", fill.requests);
+	row__u64(row, "disk_requests_of_all", all);
+}
+
+DOMAIN(domain_disk) = {
+	.name = "disk",
+	.events = events,
+	.n_events = ARRAY_SIZE(events),
+	.subjects = KS_D_DISK,
+	.configure = configure,
+	.open = open_state,
+	.sample = sample,
+	.close = close_state,
+	.follow = follow,
+	.busy = busy,
+	.report = report,
+	.report_host = report_host,
+};

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * I/O on a disk, one system call each: job J of N does the operations J, J + N, J + 2N ...; each at
+ * the place that its number gives it, sequential or scattered.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "guest_disk.h"
+
+static struct disk_options disk;
+static int disk_fd = -1;
+static uint64_t places; /* of disk.size bytes */
+static unsigned long done[3], errors;
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	fprintf(stderr, "kvmguest: %s: %s\n", what, strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+void guest_disk__open(const struct disk_options *o)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+
+	disk = *o;
+	if (!disk.file)
+		return;
+	disk_fd = open(disk.file, O_RDWR | O_CLOEXEC | (disk.buffered ? 0 : O_DIRECT));
+	if (disk_fd < 0 || fstat(disk_fd, &st))
+		die(disk.file);
+	bytes = st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(disk_fd, BLKGETSIZE64, &bytes))
+		die(disk.file);
+	places = bytes / disk.size;
+	if (!places) {
+		errno = ENOSPC;
+		die(disk.file);
+	}
+}
+
+static off_t place_of(unsigned long number)
+{
+	uint64_t at = number;
+
+	/* splitmix64 */
+	if (disk.order == DISK_RANDOM) {
+		at += 0x9e3779b97f4a7c15;
+		at = (at ^ at >> 30) * 0xbf58476d1ce4e5b9;
+		at = (at ^ at >> 27) * 0x94d049bb133111eb;
+		at ^= at >> 31;
+	}
+	return (off_t)(at % places * disk.size);
+}
+
+static void count(unsigned long *counter, bool ok)
+{
+	__atomic_add_fetch(ok ? counter : &errors, 1, __ATOMIC_RELAXED);
+}
+
+static void *job(void *arg)
+{
+	unsigned long first = (uintptr_t)arg, i;
+	void *buffer;
+
+	if (posix_memalign(&buffer, 4096, disk.size))
+		abort();
+	memset(buffer, 0x5a, disk.size);
+	for (i = first; i < disk.reads; i += disk.jobs)
+		count(&done[0], pread(disk_fd, buffer, disk.size, place_of(i)) == disk.size);
+	for (i = first; i < disk.writes; i += disk.jobs)
+		count(&done[1], pwrite(disk_fd, buffer, disk.size, place_of(i)) == disk.size);
+	for (i = first; i < disk.flushes; i += disk.jobs)
+		count(&done[2], !fdatasync(disk_fd));
+	free(buffer);
+	return NULL;
+}
+
+void guest_disk__run(void)
+{
+	pthread_t *thread;
+
+	if (disk_fd < 0)
+		return;
+	thread = calloc(disk.jobs, sizeof(*thread));
+	if (!thread)
+		abort();
+	for (uintptr_t i = 0; i < disk.jobs; i++) {
+		errno = pthread_create(&thread[i], NULL, job, (void *)i);
+		if (errno)
+			die("a thread");
+	}
+	for (unsigned int i = 0; i < disk.jobs; i++)
+		pthread_join(thread[i], NULL);
+	free(thread);
+}
+
+void guest_disk__print(void)
+{
+	if (disk_fd >= 0)
+		printf(" disk_reads=%lu disk_writes=%lu disk_flushes=%lu disk_errors=%lu", done[0],
+		       done[1], done[2], errors);
+}

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2086,SC2154 # jq variables; lists of options; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of block I/O on this machine's own kernel: a loop device on a file in memory.
+
+# loop_begin MEGABYTES: sets loop, and its name.
+loop_begin() {
+	command -v losetup >/dev/null || skip "no losetup here"
+	loop_dir=$(mktemp -d -p /dev/shm)
+	truncate -s "$1M" "$loop_dir/image"
+	loop=$(losetup -f --show "$loop_dir/image") || {
+		rm -r "$loop_dir"
+		skip "no loop device to be had"
+	}
+	echo "${loop##*/}" >disk
+	trap 'losetup -d "$loop"; rm -r "$loop_dir"' EXIT
+}
+
+stat_fields() {
+	awk '{ print $1, $3, $5, $7 }' /sys/block/"${loop##*/}"/stat
+}
+
+run_disk_on_loop() {
+	local vm
+	loop_begin 256
+	vm_start vm db1 --out 3 --disk "$loop" --disk-reads 10007 --disk-writes 5003 --disk-random \
+		--disk-jobs 4
+	vm=$vm_pid
+	vm_start other web1 --out 3 --disk "$loop" --disk-reads 2003 --disk-writes 1009 --disk-size 8192
+	stat_fields >before
+	scope_start scope disk -j
+	vm_go vm
+	vm_go other
+	vm_end vm "$vm"
+	vm_end other "$vm_pid"
+	scope_end scope $scope_pid
+	stat_fields >after
+	paste before after | awk '{ print $5 - $1, $6 - $2, $7 - $3, $8 - $4 }' >grown
+}
+
+check_disk_on_loop() {
+	local disk reads read_sectors writes write_sectors
+	disk=$(cat disk)
+	read -r reads read_sectors writes write_sectors <grown
+	complete_or_told scope.out
+	same "counts of the one" '[10007, 5003]' scope.out "[disk(\"db1\"; \"$disk\"; \"read\", \"write\").count]"
+	same "counts of the other" '[2003, 1009]' scope.out "[disk(\"web1\"; \"$disk\"; \"read\", \"write\").count]"
+	same "bytes of the other" "[$((2003 * 8192)), $((1009 * 8192))]" scope.out \
+		"[disk(\"web1\"; \"$disk\"; \"read\", \"write\").bytes]"
+	same "the kernel's count" "[$reads, $writes]" scope.out \
+		"[host_disk(\"$disk\"; \"read\", \"write\")]"
+	same "the kernel's sectors" "[$read_sectors, $write_sectors]" scope.out "[(\"read\", \"write\") as \$op |
+		[.[].vms[].disks[] | select(.name == \"$disk\" and .op == \$op).bytes / 512] | add]"
+	holds "Q2C, Q2G and D2C of each" scope.out "[disk(\"db1\"; \"$disk\"; \"read\", \"write\") |
+		.count == .q2c.count and .count == .q2g.count and .count == .d2c.count] | must(all and length == 2)"
+	holds "nothing is in flight" scope.out "[disk(\"db1\"; \"$disk\"; \"read\", \"write\").in_flight] |
+		must(add == 0)"
+}
+
+run_disk_stages() {
+	scope_start one disk -j --stages d2c
+	scope_end one $scope_pid
+	scope unknown disk --stages q2g,x2y 0.1 1
+	scope empty disk --stages '' 0.1 1
+	scope text disk 0.2 1
+	loop_begin 64
+	scope_start d2c disk -j --stages d2c
+	vm_run vm db1 --out 3 --disk "$loop" --disk-reads 1009
+	scope_end d2c $scope_pid
+}
+
+check_disk_stages() {
+	status_is one 0
+	error_is unknown 2 "not 'x2y'"
+	error_is empty 2 "not ''"
+	status_is text 0
+	same "its count" 1009 d2c.out "[disk(\"db1\"; \"$(cat disk)\"; \"read\").count] | add"
+	holds "D2C alone" d2c.out "[disk(\"db1\"; \"$(cat disk)\"; \"read\")] |
+		must(all(.[]; .d2c.count > 0 and .q2c == null and .q2g == null and .i2d == null))"
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The screens of block I/O. */
+#include <stdlib.h>
+#include <string.h>
+#include "layout.h"
+#include "util.h"
+
+#define NAME_COLUMNS 20
+#define WAY_COLUMNS  78
+
+/* In the order of a request's way. */
+static const struct {
+	const char *field, *name, *where;
+} stages[] = {
+	{"q2g", "Q2G", "tag wait (Q2G)"},
+	{"g2i", "G2I", "plug (G2I)"},
+	{"i2d", "I2D", "queue (I2D)"},
+	{"d2c", "D2C", "device (D2C)"},
+};
+#define STAGES ARRAY_SIZE(stages)
+
+static const struct histogram *hist(const struct layout_disk *d, const char *field)
+{
+	return row__get_hist(d->disk, field);
+}
+
+/* Time that all stages took, or the whole way where that is known. */
+static uint64_t total(const struct layout_disk *d)
+{
+	const struct histogram *q2c = hist(d, "q2c");
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < STAGES; i++)
+		sum += hist(d, stages[i].field) ? hist(d, stages[i].field)->sum : 0;
+	return q2c && q2c->sum > sum ? q2c->sum : sum;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct layout_disk *x = a, *y = b;
+	uint64_t tx = total(x), ty = total(y);
+	/* what is stuck has taken no time yet, as far as histograms go */
+	uint64_t ox = row__get_u64(x->disk, "oldest_ns"), oy = row__get_u64(y->disk, "oldest_ns");
+
+	tx = ox > tx ? ox : tx;
+	ty = oy > ty ? oy : ty;
+	if (tx != ty)
+		return tx < ty ? 1 : -1;
+	return strcmp(row__get_text(x->disk, "op"), row__get_text(y->disk, "op"));
+}
+
+struct layout_disk *layout__disks(const struct rows *vms, size_t *ret_n)
+{
+	struct layout_disk *list = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct rows *disks = row__get_rows(vms->row[i], "disks");
+
+		list = xreallocarray(list, n + disks->n, sizeof(*list));
+		for (size_t k = 0; k < disks->n; k++)
+			list[n++] = (struct layout_disk){vms->row[i], disks->row[k]};
+	}
+	if (n)
+		qsort(list, n, sizeof(*list), by_time);
+	*ret_n = n;
+	return list;
+}
+
+/* "queue (I2D) 71 %": the stage with most of the time. */
+static const char *most_in(struct text *t, const struct layout_disk *d)
+{
+	uint64_t sum = total(d), most = 0, all = 0;
+	const char *where = NULL;
+
+	for (size_t i = 0; i < STAGES; i++) {
+		const struct histogram *h = hist(d, stages[i].field);
+
+		all += h ? h->sum : 0;
+		if (h && h->sum > most) {
+			most = h->sum;
+			where = stages[i].where;
+		}
+	}
+	if (hist(d, "q2c") && sum > all && sum - all > most) {
+		most = sum - all;
+		where = "plug (before D)";
+	}
+	return where && sum ? text__format(t, "%s %s", where,
+					   text__percent(t, (double)most / (double)sum))
+			    : NULL;
+}
+
+/* The way as a whole, or what there is of it. */
+static const struct histogram *whole(const struct layout_disk *d)
+{
+	const struct histogram *h = hist(d, "q2c");
+
+	return h ?: hist(d, "d2c");
+}
+
+static double per_second(uint64_t n, uint64_t elapsed_ns)
+{
+	return elapsed_ns ? (double)n * 1e9 / (double)elapsed_ns : 0;
+}
+
+static const char *megabytes(struct text *t, uint64_t bytes, uint64_t elapsed_ns)
+{
+	return bytes ? text__format(t, "%s/s", text__bytes(t, per_second(bytes, elapsed_ns)))
+		     : NULL;
+}
+
+void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t n,
+			uint64_t elapsed_ns)
+{
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "device", TEXT_LEFT, 0);
+	text__column(t, "op", TEXT_LEFT, 0);
+	text__column(t, "IOPS", TEXT_RIGHT, 0);
+	text__column(t, "bytes/s", TEXT_RIGHT, 1);
+	text__column(t, "p50", TEXT_RIGHT, 0);
+	text__column(t, "p99", TEXT_RIGHT, 0);
+	text__column(t, "mostly in", TEXT_LEFT, 0);
+	for (size_t i = 0; i < n; i++) {
+		const struct row *d = disks[i].disk;
+		const struct histogram *h = whole(&disks[i]);
+		uint64_t count = row__get_u64(d, "count");
+
+		text__cell(t, text__safe(t, row__get_text(disks[i].vm, "name"), NAME_COLUMNS));
+		text__cell(t, text__safe(t, row__get_text(d, "name"), NAME_COLUMNS));
+		text__cell(t, row__get_text(d, "op"));
+		text__cell(t, count ? text__rate(t, count, elapsed_ns) : NULL);
+		text__cell(t, megabytes(t, row__get_u64(d, "bytes"), elapsed_ns));
+		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.5)) : NULL);
+		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.99)) : NULL);
+		text__cell(t, most_in(t, &disks[i]));
+	}
+	text__table_end(t);
+}
+
+/*
+ * "Q --0.8 us-- G --2.1 us-- I --11 us-- D ------ 196 us ------ C": each line as long as its share
+ * of the sum, as far as there is room.
+ */
+static void put_way(struct text *t, const struct layout_disk *d, double q, const char *label)
+{
+	static const char letters[] = "QGIDC";
+	const char *dash = text__opts(t)->unicode ? "─" : "-";
+	uint64_t ns[STAGES] = {}, sum = 0;
+	bool there[STAGES];
+	const char *line;
+	int room = WAY_COLUMNS - 2 - 8, n = 0;
+
+	for (size_t i = 0; i < STAGES; i++) {
+		const struct histogram *h = hist(d, stages[i].field);
+
+		there[i] = h;
+		ns[i] = h ? histogram__percentile(h, q) : 0;
+		sum += ns[i];
+		n += there[i];
+		room -= there[i] ? 14 : 0; /* "Q --1.23 us-- " */
+	}
+	if (!n)
+		return;
+	line = text__format(t, "  ");
+	for (size_t i = 0; i < STAGES; i++) {
+		int more = room > 0 && sum ? (int)((double)ns[i] / (double)sum * room) : 0;
+
+		if (!there[i] && (!i || there[i - 1]) && i + 1 < STAGES) {
+			/* the next point that is known: a gap is a plain line */
+			line = text__format(t, "%s%c %s ", line, letters[i], dash);
+			continue;
+		}
+		if (!there[i])
+			continue;
+		line = text__format(t, "%s%c ", line, letters[i]);
+		for (int k = 0; k < 2 + more / 2; k++)
+			line = text__format(t, "%s%s", line, dash);
+		line = text__format(t, "%s%s", line, text__ns(t, ns[i]));
+		for (int k = 0; k < 2 + more - more / 2; k++)
+			line = text__format(t, "%s%s", line, dash);
+		line = text__format(t, "%s ", line);
+	}
+	text__line(t, "%sC   %s", line, label);
+}
+
+static void put_stages(struct text *t, const struct layout_disk *d)
+{
+	static const double q[] = {0.5, 0.9, 0.99, 0.999};
+	uint64_t all = total(d), sum = 0;
+	const struct histogram *q2c = hist(d, "q2c");
+
+	text__table(t, 2);
+	text__column(t, "stage", TEXT_LEFT, 0);
+	text__column(t, "count", TEXT_RIGHT, 0);
+	text__column(t, "p50", TEXT_RIGHT, 0);
+	text__column(t, "p90", TEXT_RIGHT, 0);
+	text__column(t, "p99", TEXT_RIGHT, 0);
+	text__column(t, "p99.9", TEXT_RIGHT, 0);
+	text__column(t, "max", TEXT_RIGHT, 0);
+	text__column(t, "share", TEXT_RIGHT, 0);
+	if (q2c) {
+		text__cell(t, "Q2C");
+		text__cell(t, text__count(t, q2c->count));
+		layout__percentiles(t, q2c, q, ARRAY_SIZE(q));
+		text__cell(t, text__percent(t, 1));
+	}
+	for (size_t i = 0; i < STAGES; i++) {
+		const struct histogram *h = hist(d, stages[i].field);
+
+		if (!h)
+			continue;
+		sum += h->sum;
+		text__cell(t, stages[i].name);
+		text__cell(t, text__count(t, h->count));
+		layout__percentiles(t, h, q, ARRAY_SIZE(q));
+		text__cell(t, q2c && all ? text__percent(t, (double)h->sum / (double)all) : NULL);
+	}
+	text__table_end(t);
+}
+
+static const char *plus(struct text *t, const char *line, uint64_t n, const char *what)
+{
+	if (!n)
+		return line;
+	return text__format(t, "%s%s%s %s", line, *line ? ", " : "", text__count(t, n), what);
+}
+
+/* "in flight 3, oldest 1.9 ms; 12 % merged, 80 % sequential" */
+static void put_rest(struct text *t, const struct layout_disk *d)
+{
+	static const struct {
+		const char *field, *what;
+	} counts[] = {
+		{"merged_back", "merged at the back"},
+		{"merged_front", "merged at the front"},
+		{"merged_requests", "requests merged"},
+		{"split", "split off"},
+		{"requeued", "requeued"},
+		{"partial", "partial completions"},
+		{"errors", "failed"},
+	};
+	uint64_t in_flight = row__get_u64(d->disk, "in_flight");
+	const struct rows *errors = row__get_rows(d->disk, "errors_by");
+	const char *line = "", *why = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		line = plus(t, line, row__get_u64(d->disk, counts[i].field), counts[i].what);
+	for (size_t i = 0; i < errors->n; i++)
+		why = text__format(t, "%s%s%s %s", why, i ? ", " : "",
+				   text__count(t, row__get_u64(errors->row[i], "count")),
+				   row__get_text(errors->row[i], "status"));
+	if (*why)
+		line = text__format(t, "%s (%s)", line, why);
+	if (in_flight)
+		line = text__format(t, "in flight %s, oldest %s%s%s", text__count(t, in_flight),
+				    text__ns(t, row__get_u64(d->disk, "oldest_ns")),
+				    *line ? "; " : "", line);
+	if (*line)
+		text__line(t, "  %s", line);
+}
+
+static void put_histograms(struct text *t, const struct layout_disk *d)
+{
+	static const struct {
+		const char *field;
+		char unit;
+	} all[] = {{"q2c", 'n'}, {"q2g", 'n'}, {"g2i", 'n'},
+		   {"i2d", 'n'}, {"d2c", 'n'}, {"size_bytes", 'b'}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (!hist(d, all[i].field))
+			continue;
+		text__blank(t);
+		text__histogram(
+			t,
+			text__format(t, "%s   %s   %s   %s",
+				     text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
+				     text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS),
+				     row__get_text(d->disk, "op"), all[i].field),
+			hist(d, all[i].field), all[i].unit);
+	}
+}
+
+void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_ns)
+{
+	uint64_t count = row__get_u64(d->disk, "count"), bytes = row__get_u64(d->disk, "bytes");
+	uint64_t merged = row__get_u64(d->disk, "merged");
+	const struct histogram *depth = hist(d, "depth"), *size = hist(d, "size_bytes");
+	const char *alias = row__get_text(d->disk, "alias"), *line;
+
+	line = text__format(t, "%s   %s", text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
+			    text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS));
+	if (alias)
+		line = text__format(t, "%s (%s)", line, text__safe(t, alias, 18));
+	line = text__format(t, "%s   %s   %s IOPS", line, row__get_text(d->disk, "op"),
+			    text__rate(t, count, elapsed_ns));
+	if (bytes)
+		line = text__format(t, "%s   %s", line, megabytes(t, bytes, elapsed_ns));
+	if (bytes && count)
+		line = text__format(t, "%s   %s each", line,
+				    text__bytes(t, (double)bytes / (double)count));
+	text__colored(t, TEXT_BOLD, "%s", line);
+	put_way(t, d, 0.5, "p50");
+	put_way(t, d, 0.99, "p99");
+	put_stages(t, d);
+	if (depth)
+		line = text__format(
+			t, "depth %.1f%s%s sequential",
+			(double)depth->sum / (double)depth->count / (double)(1U << depth->shift),
+			merged ? text__format(t, "   merged %s",
+					      text__percent(t, (double)merged /
+								       (double)(merged + count)))
+			       : "",
+			size ? text__format(t, "   %s",
+					    text__percent(
+						    t, (double)row__get_u64(d->disk, "sequential") /
+							       (double)size->count))
+			     : "   0 %");
+	if (depth && size)
+		text__line(t, "  %s", line);
+	put_rest(t, d);
+	if (text__opts(t)->histograms)
+		put_histograms(t, d);
+}
+
+void layout__disk_remaps(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
+{
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct rows *remaps = row__get_rows(vms->row[i], "remaps");
+
+		for (size_t k = 0; k < remaps->n; k++) {
+			const struct row *r = remaps->row[k];
+
+			if (!i && !k)
+				text__blank(t);
+			text__line(t, "%s   %s %s %s   %s/s   %s",
+				   text__safe(t, row__get_text(vms->row[i], "name"), NAME_COLUMNS),
+				   text__safe(t, row__get_text(r, "from"), NAME_COLUMNS),
+				   text__opts(t)->unicode ? "→" : "->",
+				   text__safe(t, row__get_text(r, "to"), NAME_COLUMNS),
+				   text__rate(t, row__get_u64(r, "count"), elapsed_ns),
+				   megabytes(t, row__get_u64(r, "bytes"), elapsed_ns) ?: "");
+		}
+	}
+}
+
+/* A share of what a VM asked for that did not come from storage; NULL where that can't be told. */
+static const char *cached(struct text *t, const struct row *vm, const char *asked,
+			  const char *storage)
+{
+	uint64_t of = row__get_u64(vm, asked), stored = row__get_u64(vm, storage);
+
+	return of && of >= stored ? text__percent(t, 1 - (double)stored / (double)of) : NULL;
+}
+
+void layout__disk_cache(struct text *t, const struct rows *vms)
+{
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "it read", TEXT_RIGHT, 0);
+	text__column(t, "from storage", TEXT_RIGHT, 0);
+	text__column(t, "page cache", TEXT_RIGHT, 0);
+	text__column(t, "it wrote", TEXT_RIGHT, 0);
+	text__column(t, "to storage", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct row *vm = vms->row[i];
+
+		if (!row__get_rows(vm, "disks")->n || !row__field(vm, "vm_read_bytes"))
+			continue;
+		text__cell(t, text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS));
+		text__cell(t, text__bytes(t, row__get_u64(vm, "vm_read_bytes")));
+		text__cell(t, text__bytes(t, row__get_u64(vm, "storage_read_bytes")));
+		text__cell(t, cached(t, vm, "vm_read_bytes", "storage_read_bytes"));
+		text__cell(t, text__bytes(t, row__get_u64(vm, "vm_written_bytes")));
+		text__cell(t, text__bytes(t, row__get_u64(vm, "storage_written_bytes")));
+	}
+	text__table_end(t);
+	for (size_t i = 0; i < vms->n; i++) {
+		uint64_t all = row__get_u64(vms->row[i], "disk_requests_of_all");
+		uint64_t host = row__get_u64(vms->row[i], "disk_requests");
+
+		if (host)
+			layout__prose(t,
+				      text__format(t,
+						   "(host): what is attributed to no VM, %s of all "
+						   "requests",
+						   text__percent(t, (double)host / (double)all)));
+	}
+}
