@@ -85,7 +85,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot \
+.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot test-programs \
         deps-build deps-test
 
 all: $(B)/kvmscope $(if $(SYSROOT),,$(B)/kvmscoped) ## build/kvmscope, build/kvmscoped
@@ -189,10 +189,12 @@ check-bpf: all $(BPF_TESTS) ## loads every program on this kernel; root
 check-live: all $(GUEST) ## real VMs on this machine's kernel; root
 	$(Q)$(SUDO) tests/run live $(B)
 
-check-kernels: all static $(GUESTS) $(BPF_TESTS) ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
+test-programs: static $(GUESTS) $(BPF_TESTS) # what tests/kernels takes into a kernel
+
+check-kernels: all test-programs ## real VMs on other kernels in QEMU; KERNELS="6.1 6.12"
 	$(Q)KERNELS="$(KERNELS)" tests/run kernels $(B)
 
-record-verifier: static $(GUESTS) $(BPF_TESTS) ## renews tests/kernels/verifier.tsv: the programs' cost to load
+record-verifier: test-programs ## renews tests/kernels/verifier.tsv: the programs' cost to load
 	$(Q)tests/kernels/verifier record $(B) $(KERNELS)
 
 BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches)

@@ -99,20 +99,19 @@ static __always_inline bool vcpu_in_l2(const void *vcpu)
 }
 #endif
 
-#ifdef __TARGET_ARCH_arm64
-extern struct kvm_vcpu *kvm_running_vcpu __ksym __weak;
-#endif
-
 /*
- * The vCPU that this CPU has loaded, 0 where that can't be told: a per-CPU variable since v5.7
- * (7495e22bb165). BTF has those of vmlinux only, where KVM is on arm64; there no event names a
- * vCPU.
+ * The vCPU that the current thread has loaded, 0: none. On arm64 no event of exits names one. KVM
+ * has itself told of context switches by a member of the vCPU (virt/kvm/kvm_main.c, vcpu_load), and
+ * nobody else does that. Elsewhere the events tell.
  */
 static __always_inline __u64 vcpu_loaded(void)
 {
 #ifdef __TARGET_ARCH_arm64
-	if (&kvm_running_vcpu)
-		return *(const __u64 *)bpf_this_cpu_ptr(&kvm_running_vcpu);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 link = (__u64)BPF_CORE_READ(task, preempt_notifiers.first);
+
+	if (link)
+		return link - FIELD_OFFSET(struct kvm_vcpu, preempt_notifier.link);
 #endif
 	return 0;
 }

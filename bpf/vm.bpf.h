@@ -126,14 +126,14 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u64 start = BPF_CORE_READ(task, group_leader, start_boottime);
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = bpf_get_current_pid_tgid(), loaded = vcpu_loaded();
 	struct ks_thread_vcpu who = {.tid = id, .vcpu_id = vcpu_id};
 	__u32 tid = id, tgid = id >> 32;
 	__u32 *known, old, slot = 0;
 	struct ks_vcpu *v;
 
-	if (!(key >> 63) && vcpu_loaded()) {
-		key = vcpu_loaded();
+	if (!(key >> 63) && loaded) {
+		key = loaded;
 		who.vcpu_id = vcpu_id = vcpu_id_probed((const void *)key);
 	}
 	old = thread_slot(tid);

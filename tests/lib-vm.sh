@@ -222,10 +222,19 @@ scope_report() {
 
 # --- the kernel's own trace, which knows nothing of kvmscope
 
+# What tells kvm_exit's reason: x86's field, or arm64's.
+truth_hist() {
+	if grep -q exit_reason $tracing/events/kvm/kvm_exit/format; then
+		echo 'hist:keys=exit_reason,common_pid:size=4096'
+	else
+		echo 'hist:keys=ret,esr_ec,common_pid:size=4096'
+	fi
+}
+
 # truth_begin EVENT...: of the group kvm. A histogram of exits too, where this kernel has them.
 truth_begin() {
 	if [ -e $tracing/events/kvm/kvm_exit/hist ]; then
-		echo 'hist:keys=exit_reason,common_pid:size=4096' >$tracing/events/kvm/kvm_exit/trigger
+		truth_hist >$tracing/events/kvm/kvm_exit/trigger
 	fi
 	truth_begin_plain "$@"
 }
@@ -249,7 +258,7 @@ truth_end() {
 	echo 0 >$tracing/tracing_on
 	if grep -q '^hist' $trigger; then
 		cat $tracing/events/kvm/kvm_exit/hist >"$1.hist"
-		echo '!hist:keys=exit_reason,common_pid:size=4096' >$trigger
+		echo "!$(truth_hist)" >$trigger
 	fi
 	for event in "$tracing"/events/kvm/*/enable; do
 		if grep -q 1 "$event"; then

@@ -188,7 +188,7 @@ static void put_way(struct text *t, const struct layout_disk *d, double q, const
 static void put_stages(struct text *t, const struct layout_disk *d)
 {
 	static const double q[] = {0.5, 0.9, 0.99, 0.999};
-	uint64_t all = total(d), sum = 0;
+	uint64_t all = total(d);
 	const struct histogram *q2c = hist(d, "q2c");
 
 	text__table(t, 2);
@@ -211,7 +211,6 @@ static void put_stages(struct text *t, const struct layout_disk *d)
 
 		if (!h)
 			continue;
-		sum += h->sum;
 		text__cell(t, stages[i].name);
 		text__cell(t, text__count(t, h->count));
 		layout__percentiles(t, h, q, ARRAY_SIZE(q));

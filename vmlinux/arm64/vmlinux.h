@@ -45,12 +45,25 @@ struct sched_info {
 	long long unsigned int run_delay;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct preempt_notifier {
+	struct hlist_node link;
+};
+
 typedef int __kernel_pid_t;
 typedef __kernel_pid_t pid_t;
 typedef __u64 u64;
 
 struct task_struct {
 	pid_t pid;
+	struct hlist_head preempt_notifiers;
 	pid_t tgid;
 	struct task_struct *group_leader;
 	u64 start_boottime;
@@ -169,6 +182,7 @@ struct kvm_vcpu_stat {
 
 struct kvm_vcpu {
 	int vcpu_id;
+	struct preempt_notifier preempt_notifier;
 	struct kvm_vcpu_stat stat;
 };
 

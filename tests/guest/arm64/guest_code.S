@@ -30,28 +30,45 @@
 	hvc	#0
 .endm
 
+.macro END_TIMER
+	msr	cntv_ctl_el0, xzr
+	isb
+	msr	S3_0_C12_C12_1, x10 /* ICC_EOIR1_EL1 */
+	isb
+.endm
+
+/* The timer has fired, or is about to: ends it, and takes its interrupt once it is there. */
+.macro TAKE_TIMER
+6:	mrs	x10, S3_0_C12_C12_0 /* ICC_IAR1_EL1 */
+	cmp	x10, #GUEST_TIMER_IRQ
+	b.ne	6b
+	END_TIMER
+.endm
+
 /*
  * WFI ends when an interrupt is pending, masked or not. Then the timer's is taken from the interrupt
- * controller by hand. If it is another that woke us, WFI again, which is one exit more.
+ * controller by hand. If it is another that woke us, WFI again, which is one exit more. A timer that
+ * has fired before WFI (the thread was preempted) would leave no reason for an exit: once more, then.
  */
 .macro WFI_ONCE
-	mrs	x10, cntvct_el0
+5:	mrs	x10, cntvct_el0
 	ldr	x11, [x28, #GUEST_PARAMS + P_WAKE]
 	add	x10, x10, x11
 	msr	cntv_cval_el0, x10
 	mov	x11, #1
 	msr	cntv_ctl_el0, x11
 	isb
-	b	4f
+	mrs	x11, cntvct_el0
+	cmp	x11, x10
+	b.lo	4f
+	TAKE_TIMER
+	b	5b
 3:	COUNT	3
 4:	wfi
 	mrs	x10, S3_0_C12_C12_0 /* ICC_IAR1_EL1 */
 	cmp	x10, #GUEST_TIMER_IRQ
 	b.ne	3b
-	msr	cntv_ctl_el0, xzr
-	isb
-	msr	S3_0_C12_C12_1, x10 /* ICC_EOIR1_EL1 */
-	isb
+	END_TIMER
 .endm
 
 	.section .rodata

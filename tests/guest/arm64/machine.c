@@ -58,7 +58,7 @@ static uint64_t timer_hz(void)
 
 void machine__add_vcpu(int vcpu_fd, unsigned int id, uint64_t page, struct guest_params *params)
 {
-	const unsigned int wake_us = opt.hlt_wake_us ? opt.hlt_wake_us : 1000;
+	const unsigned int wake_us = opt.hlt_wake_us ? opt.hlt_wake_us : 3000;
 	struct kvm_one_reg pc = {.id = REG_PC, .addr = (uintptr_t)&page};
 
 	XIOCTL(vcpu_fd, KVM_ARM_VCPU_INIT, &init);
