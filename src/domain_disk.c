@@ -449,8 +449,69 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	row__u64(row, "disk_requests_of_all", all);
 }
 
+static const struct export exports[] = {
+	{
+		.list = "disks",
+		.field = "count",
+		.info = &counter_infos[KS_C_DISK_REQUESTS],
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+	{
+		.list = "disks",
+		.field = "bytes",
+		.info = &counter_infos[KS_C_DISK_BYTES],
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+	{
+		.list = "disks",
+		.field = "errors",
+		.info = &counter_infos[KS_C_DISK_ERRORS],
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+	{
+		.list = "disks",
+		.field = "merged",
+		.info =
+			&(const struct metric_info){
+				"disk_merges", "none", 1,
+				"Bios and requests that were merged into another."},
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+	{
+		.list = "disks",
+		.field = "in_flight",
+		.info = &(const struct metric_info){"disk_in_flight", "requests", 1,
+						    "Requests under way."},
+		.gauge = true,
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+	{
+		.list = "disks",
+		.field = "d2c",
+		.info = &metric_infos[KS_M_DISK_D2C],
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+	{
+		.list = "disks",
+		.field = "q2c",
+		.info = &metric_infos[KS_M_DISK_Q2C],
+		.label = {{"device", "name"}, {"op", "op"}},
+	},
+};
+
+/* With and without the wait in the queues; a disk's other stages are for the command line. */
+static const struct level levels[] = {
+	{"q2c and d2c", LEVEL_ALL, TRACE_DISK | TRACE_DISK_STAGES *(KS_STAGE_Q2C | KS_STAGE_D2C),
+	 NULL, 0},
+	{"d2c", LEVEL_DETAIL, TRACE_DISK | TRACE_DISK_STAGES *KS_STAGE_D2C, NULL, 0},
+};
+
 DOMAIN(domain_disk) = {
 	.name = "disk",
+	.levels = levels,
+	.n_levels = ARRAY_SIZE(levels),
+	.exports = exports,
+	.n_exports = ARRAY_SIZE(exports),
 	.events = events,
 	.n_events = ARRAY_SIZE(events),
 	.subjects = KS_D_DISK,

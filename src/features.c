@@ -219,7 +219,9 @@ static void look_at_kvm(struct features *f)
 	};
 	char path[64];
 
-	f->kvm = !access("/dev/kvm", F_OK);
+	/* a service with devices of its own (PrivateDevices=) has no /dev/kvm, but sees that there
+	 * is one */
+	f->kvm = !access("/dev/kvm", F_OK) || !access("/sys/class/misc/kvm", F_OK);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		snprintf(path, sizeof(path), "/sys/module/%s", known[i].module);
 		if (access(path, F_OK))

@@ -8,14 +8,16 @@
 #include "utf8.h"
 #include "util.h"
 
-#define PREFIX	    "kvmscope_"
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#define PREFIX		  "kvmscope_"
+#define LEDGER_FOLDED_MAX (LEDGER_LABELS_MAX * sizeof(LEDGER_OVERFLOW))
+#define REPLACEMENT	  "\xef\xbf\xbd" /* U+FFFD */
 
 struct ledger *ledger__new(const struct ledger_opts *opts)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
 
 	l->opts = *opts;
+	l->own.overflow = true;
 	return l;
 }
 
@@ -106,11 +108,6 @@ size_t ledger__series(const struct ledger *l)
 	return l->n_series;
 }
 
-size_t ledger__vms(const struct ledger *l)
-{
-	return l->n_accounts;
-}
-
 const char *series__vm(const struct series *s)
 {
 	return s->account ? s->account->label : NULL;
@@ -182,7 +179,7 @@ struct series *series__new(struct ledger *l, struct account *a, struct family *f
 	*f->last = s;
 	f->last = &s->next;
 	f->n_series++;
-	if (!a || !a->overflow)
+	if (a && !a->overflow)
 		l->n_series += weight(f);
 	return s;
 }
@@ -248,7 +245,7 @@ void ledger__clear(struct ledger *l)
 	}
 	l->n_families = 0;
 	free(l->own.head);
-	l->own = (struct account){};
+	l->own = (struct account){.overflow = true};
 }
 
 struct account *account__labelled(const struct ledger *l, const char *label)
@@ -300,7 +297,7 @@ static bool evict(struct ledger *l, const struct account *but)
 	return oldest;
 }
 
-static size_t count_vms(const struct ledger *l)
+size_t ledger__vms(const struct ledger *l)
 {
 	size_t n = 0;
 
@@ -361,9 +358,9 @@ static struct account *account_of(struct ledger *l, const struct vm *vm)
 	if (a && !strcmp(a->name, vm->name))
 		return a;
 	if (!a) {
-		while (count_vms(l) >= l->opts.max_vms && evict(l, NULL))
+		while (ledger__vms(l) >= l->opts.max_vms && evict(l, NULL))
 			;
-		if (count_vms(l) >= l->opts.max_vms) {
+		if (ledger__vms(l) >= l->opts.max_vms) {
 			l->overflows[OVERFLOW_VMS]++;
 			return shared(l, LEDGER_OVERFLOW);
 		}
@@ -444,23 +441,20 @@ static void add_values(const struct family *f, struct series *to, const struct s
 		to->hist.bucket[h->first + i - to->hist.first] += h->bucket[i];
 }
 
-static struct series *overflow(struct ledger *l, struct account *a, struct family *f)
+/* The values of a series in which others are folded. */
+static const char *folded(const struct family *f, char value[LEDGER_FOLDED_MAX])
 {
-	char value[LEDGER_LABELS_MAX * sizeof(LEDGER_OVERFLOW)];
-	size_t n = 0;
-
-	for (size_t i = 0; i < f->n_labels; i++) {
-		/* states of time are few, and to tell them apart is what they are for */
-		memcpy(value + n, LEDGER_OVERFLOW, sizeof(LEDGER_OVERFLOW));
-		n += sizeof(LEDGER_OVERFLOW);
-	}
-	return find(*head(l, a, f), f, value, n) ?: series__new(l, a, f, value);
+	for (size_t i = 0; i < f->n_labels; i++)
+		memcpy(value + i * sizeof(LEDGER_OVERFLOW), LEDGER_OVERFLOW,
+		       sizeof(LEDGER_OVERFLOW));
+	return value;
 }
 
 /* The series of that account in the family with these values; room permitting, a new one. */
 static struct series *series_of(struct ledger *l, struct account *a, struct family *f,
 				const char *value)
 {
+	char fold[LEDGER_FOLDED_MAX];
 	struct series *s = *head(l, a, f), *found;
 	size_t n = 0;
 
@@ -471,17 +465,21 @@ static struct series *series_of(struct ledger *l, struct account *a, struct fami
 		n++;
 	if (a && f->n_labels && n >= l->opts.max_values) {
 		l->overflows[OVERFLOW_VALUES]++;
-		return overflow(l, a, f);
+		value = folded(f, fold);
+		found = find(*head(l, a, f), f, value, values_len(f, value));
+		if (found)
+			return found;
 	}
 	if (!a || a->overflow)
 		return series__new(l, a, f, value);
 	while (l->n_series + weight(f) > l->opts.max_series && evict(l, a))
 		;
-	if (l->n_series + weight(f) > l->opts.max_series) {
-		l->overflows[OVERFLOW_SERIES]++;
-		return overflow(l, shared(l, LEDGER_OVERFLOW), f);
-	}
-	return series__new(l, a, f, value);
+	if (l->n_series + weight(f) <= l->opts.max_series)
+		return series__new(l, a, f, value);
+	l->overflows[OVERFLOW_SERIES]++;
+	a = shared(l, LEDGER_OVERFLOW);
+	value = folded(f, fold);
+	return find(*head(l, a, f), f, value, values_len(f, value)) ?: series__new(l, a, f, value);
 }
 
 /* Rows that are one in another, the innermost last. */

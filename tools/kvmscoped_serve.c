@@ -153,7 +153,8 @@ int server__write_textfile(const struct server *s)
 
 	exposition__write(&text, s->opts.ledger, EXPOSITION_TEXT);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	err = fd < 0 ? -errno : write_all(fd, text.data, text.n);
+	/* for node_exporter, whatever our umask is */
+	err = fd < 0 || fchmod(fd, 0644) ? -errno : write_all(fd, text.data, text.n);
 	if (fd >= 0 && close(fd))
 		err = err ?: -errno;
 	if (!err && rename(temporary, path))

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "kvmscoped.h"
 #include "monitor.h"
+#include "snapshot.h"
 #include "util.h"
 
 #define TICK_NS	 NSEC_PER_SEC
@@ -46,7 +47,7 @@ struct worker {
 
 	uint64_t read_at, took_ns; /* the last reading: when, and how long it took */
 	uint64_t rescan_at, textfile_at;
-	bool ended; /* a VM has, since the last reading */
+	bool soon; /* vCPUs have ended, or may have, or slots get scarce: read again at once */
 	bool complete;
 	bool textfile_failed;
 	uint64_t loads, evicted;
@@ -186,6 +187,20 @@ static void own_metrics(struct worker *w, const struct report *r)
 	w->evicted = http__evicted(server__http(w->server));
 }
 
+/*
+ * The slots of vCPUs that ended are free after the next reading but one: where many come and go, or
+ * KVM does not tell, there must be one soon.
+ */
+static bool slots_are_scarce(const struct worker *w)
+{
+	const struct snapshot *snap = w->monitor->before;
+	bool gone = false;
+
+	for (size_t i = 0; i < snap->n_vcpu; i++)
+		gone |= snap->vcpu[i].gone;
+	return gone || snap->n_vcpu > w->config->max_vcpus / 4;
+}
+
 /* Reads all counters, and adds them to the account. */
 static int read_counters(struct worker *w, bool final)
 {
@@ -209,7 +224,7 @@ static int read_counters(struct worker *w, bool final)
 	w->complete = r->complete && !is_reduced(w);
 	w->read_at = clock_ns(CLOCK_MONOTONIC);
 	w->took_ns = w->read_at - began;
-	w->ended = false;
+	w->soon = slots_are_scarce(w);
 	own_metrics(w, r);
 	report__free(r);
 	server__forget(w->server);
@@ -470,8 +485,7 @@ static int on_time(struct worker *w, uint64_t now)
 		monitor__rescan(w->monitor);
 		w->rescan_at = now + RESCAN_NS;
 	}
-	if (now - w->read_at >= w->config->interval_ns ||
-	    (w->ended && now - w->read_at >= FRESH_NS))
+	if (now - w->read_at >= w->config->interval_ns || (w->soon && now - w->read_at >= FRESH_NS))
 		if (read_counters(w, false))
 			return STATUS_FAILURE;
 	write_textfile(w, now);
@@ -534,7 +548,7 @@ static int loop(struct worker *w, int signal_fd)
 			return STATUS_FAILURE;
 		if (fds[FD_UEVENT].revents && vms__dispatch(w->monitor->vms) > 0) {
 			w->rescan_at = now + SETTLE_NS;
-			w->ended = true;
+			w->soon = true;
 		}
 		if (fds[FD_SIGNAL].revents)
 			status = on_signal(signal_fd);

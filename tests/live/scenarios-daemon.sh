@@ -1,0 +1,280 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154 # PromQL; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of kvmscoped on this machine: served, scraped by a real Prometheus, attacked, killed.
+
+daemon_work="--forever --out 3 --mmio 2 --hlt 1 --hlt-wake-us 2000"
+
+# daemon_start FILE OPTION...: up to "attached". Sets daemon_pid. Serves on the unix socket FILE.sock.
+daemon_start() {
+	local file=$1
+	shift
+	"${KVMSCOPE}d" --listen none --unix "$PWD/$file.sock" "$@" 2>"$file.err" &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached "$file.err"
+}
+
+daemon_end() {
+	kill -TERM "$1"
+	wait "$1" || die "kvmscoped ended with $?"
+}
+
+# worker PID: the process that traces.
+worker() {
+	tr -d ' ' <"/proc/$1/task/$1/children"
+}
+
+# fetch FILE [ACCEPT]: what FILE.sock serves at /metrics.
+fetch() {
+	curl -s -f -m 10 -H "Accept: ${2:-application/openmetrics-text; version=1.0.0}" \
+		--unix-socket "$PWD/$1.sock" http://kvmscoped/metrics
+}
+
+# metric FILE SAMPLE: the value of that sample (a fixed string) in an exposition.
+metric() {
+	awk -v sample="$2" 'index($0, sample " ") == 1 { print $NF }' "$1"
+}
+
+# The ids of the programs that a process has; and how many of those in FILE the kernel still has.
+programs_of() {
+	grep -h ^prog_id: /proc/"$1"/fdinfo/* | awk '{ print $2 }' | sort -u
+}
+
+programs_left() {
+	local id n=0
+	while read -r id; do
+		! bpftool prog show id "$id" >/dev/null 2>&1 || n=$((n + 1))
+	done <"$1"
+	echo $n
+}
+
+# --- served
+
+run_daemon_serves() {
+	daemon_start one --textfile "$PWD/one.prom" -v
+	vm_start vm web1 $daemon_work --vcpus 2
+	vm_go vm
+	until_true 20 eval 'fetch one >first.om && grep -q "^kvmscope_userspace_exits_total{vm=\"web1\"" first.om'
+	fetch one text/plain >first.txt
+	sleep 1.1
+	fetch one >second.om
+	curl -s --compressed -D head --unix-socket "$PWD/one.sock" http://x/metrics -o packed.txt
+	for path in healthz readyz nothing ''; do
+		curl -s -o "page.$path" -w '%{http_code}\n' --unix-socket "$PWD/one.sock" "http://x/$path" >"status.$path"
+	done
+	curl -s -o post -w '%{http_code}\n' --unix-socket "$PWD/one.sock" -d x=1 http://x/metrics >status.post
+	grep -E '^(Cap|NoNewPrivs)' "/proc/$(worker $daemon_pid)/status" >caps
+	until_true 20 test -s one.prom
+	# a reload: the counters go on
+	kill -HUP $daemon_pid
+	until_true 20 eval 'fetch one >third.om && grep -q "^kvmscope_loads_total 2" third.om'
+	vm_kill $vm_pid
+	daemon_end $daemon_pid
+	ls >left
+}
+
+check_daemon_serves() {
+	local file
+	for file in first second third; do
+		"$tests/openmetrics" $file.om >/dev/null 2>err || failed "$file: $(cat err)"
+	done
+	for file in first.txt one.prom packed.txt; do
+		"$tests/openmetrics" --text $file >/dev/null 2>err || failed "$file: $(cat err)"
+		promtool check metrics <$file >lint 2>&1 || failed "$file: $(cat lint)"
+	done
+	"$tests/openmetrics" --grown first.om second.om >/dev/null 2>err || failed "$(cat err)"
+	"$tests/openmetrics" --grown second.om third.om >/dev/null 2>err || failed "after a reload: $(cat err)"
+	says head '^Content-Encoding: gzip'
+	[ "$(cat status.healthz status.readyz status.nothing status. status.post)" = "$(printf '200\n200\n404\n200\n405')" ] ||
+		failed "statuses: $(cat status.*)"
+	says page. '<h1>kvmscoped'
+	says second.om '^kvmscope_vm_info\{vm="web1",uuid="",pid="[0-9]+",platform="qemu",name_source="cmdline"\} 1$'
+	says second.om '^kvmscope_complete 1$'
+	says_not left 'one.sock|tmp$'
+	# ptrace and dac_read_search, no more
+	says caps '^CapEff:	0000000000080004$'
+	says caps '^CapPrm:	0000000000080004$'
+	says caps '^CapBnd:	0000000000000000$'
+	says caps '^NoNewPrivs:	1$'
+	note "$(metric second.om kvmscope_series) series of one VM"
+}
+
+# --- two at once; kill -9
+
+run_daemon_killed() {
+	daemon_start one
+	one=$daemon_pid
+	daemon_start two
+	two=$daemon_pid
+	vm_start vm web1 --out 10007
+	vm_go vm
+	vm_end vm $vm_pid
+	sleep 1.1
+	fetch one >one.om
+	fetch two >two.om
+	worker=$(worker $one)
+	programs_of "$worker" >programs
+	programs_left programs >before
+	kill -KILL $one
+	until_true 20 gone "$worker"
+	until_true 20 eval 'programs_left programs >after && [ "$(cat after)" = 0 ]' || true
+	sleep 1.1
+	fetch two >two.later
+	# the worker alone: the keeper tells, and ends
+	kill -KILL "$(worker $two)"
+	status=0
+	wait $two || status=$?
+	echo $status >two.status
+}
+
+check_daemon_killed() {
+	local file
+	for file in one.om two.om two.later; do
+		[ "$(metric $file 'kvmscope_userspace_exits_total{vm="web1",reason="io"}')" = 10008 ] ||
+			failed "$file: $(grep web1 $file | grep total)"
+	done
+	at_most "programs left" "$(cat after)" 0
+	[ "$(cat before)" -gt 0 ] || failed "no program before"
+	status_is two 1
+	says two.err 'the worker ended by signal 9'
+}
+
+# --- many VMs one after the other, and at once
+
+run_daemon_churn() {
+	daemon_start one --max-vms 256 --grace 1 --max-vcpus 128 --max-cpu 0
+	w=$(worker $daemon_pid)
+	sleep 2
+	n=0
+	while [ $n -lt 150 ]; do
+		[ $n -ne 50 ] || { grep VmRSS "/proc/$w/status" >rss.before; ls "/proc/$w/fd" | wc -l >fds.before; }
+		n=$((n + 1))
+		(exec_as_qemu -name guest=vm$n --out 13) >vm.out
+	done
+	until_true 3 eval 'usleep 500000; fetch one >end.om && [ "$(metric end.om kvmscope_vms)" -le 1 ]' || true
+	grep VmRSS "/proc/$w/status" >rss.after
+	ls "/proc/$w/fd" | wc -l >fds.after
+	# series of all that have ended are gone: what was counted is in the log of scrapes alone
+	vm_start vm last --out 101
+	vm_go vm
+	vm_end vm $vm_pid
+	sleep 1.1
+	fetch one >last.om
+	daemon_end $daemon_pid
+}
+
+check_daemon_churn() {
+	at_most "kB more" "$(($(awk '{ print $2 }' rss.after) - $(awk '{ print $2 }' rss.before)))" 2048
+	at_most "descriptors more" "$(($(cat fds.after) - $(cat fds.before)))" 0
+	at_most "VMs with series" "$(metric end.om kvmscope_vms)" 1
+	[ "$(metric last.om 'kvmscope_userspace_exits_total{vm="last",reason="io"}')" = 102 ] ||
+		failed "the last one: $(grep -F last last.om | grep total)"
+	[ "$(metric last.om 'kvmscope_lost_total{what="vcpu_slots_full"}')" = 0 ] || failed "slots ran out"
+	[ "$(metric last.om 'kvmscope_overflow_total{bound="vms"}')" = 0 ] || failed "VMs were folded"
+	note "$(awk '{ print $2 }' rss.after) kB resident after 150 VMs"
+}
+
+# --- bad clients
+
+run_daemon_bad_clients() {
+	"${KVMSCOPE}d" --listen 127.0.0.1:19737 2>one.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached one.err
+	python3 - 127.0.0.1 19737 >clients <<-'END'
+		import socket, sys, time, urllib.request
+		where = (sys.argv[1], int(sys.argv[2]))
+		url = "http://%s:%d/metrics" % where
+
+		def scrape(after):
+		    begin = time.monotonic()
+		    body = urllib.request.urlopen(url, timeout=10).read()
+		    print(after, len(body) > 500, time.monotonic() - begin < 5, flush=True)
+
+		def connect(send=b""):
+		    s = socket.create_connection(where, timeout=5)
+		    if send:
+		        s.sendall(send)
+		    return s
+
+		scrape("first")
+		idle = []
+		for i in range(1000):
+		    try:
+		        idle.append(connect(b"GET /metr" if i % 2 else b""))
+		    except OSError:
+		        pass
+		    if i in (100, 999):
+		        scrape("idle %d" % (i + 1))
+		slow = []
+		for i in range(200):
+		    try:
+		        slow.append(connect(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"))
+		    except OSError:
+		        pass
+		scrape("replies that nobody reads")
+		for huge in (b"GET /" + b"a" * 1000000 + b" HTTP/1.1\r\n\r\n",
+		             b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100000 + b"\r\n",
+		             b"\x00\xff" * 5000, b"POST /metrics HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"):
+		    try:
+		        s = connect(huge)
+		        s.settimeout(5)
+		        answer = s.recv(64)
+		    except OSError:
+		        answer = b""
+		    print("huge", b" 200 " not in answer, True)
+		scrape("last")
+	END
+	grep VmRSS "/proc/$(worker $daemon_pid)/status" >rss
+	ls "/proc/$(worker $daemon_pid)/fd" | wc -l >fds
+	daemon_end $daemon_pid
+}
+
+check_daemon_bad_clients() {
+	lines_are clients 9
+	says_not clients False
+	at_most "kB resident" "$(awk '{ print $2 }' rss)" 20480
+	at_most "descriptors" "$(cat fds)" 160
+}
+
+# --- options
+
+run_daemon_options() {
+	n=0
+	for options in "--max-cpu 101" "--listen nowhere" "--listen 1.2.3.4.5:1" "--unix relative" "--nonsense" \
+		"--domains exits,nonsense" "word" "--config /nonexistent" "--config bad.conf"; do
+		n=$((n + 1))
+		printf 'max-vms = 7\n# a comment\nmax-series = none\n' >bad.conf
+		status=0
+		# shellcheck disable=SC2086
+		"${KVMSCOPE}d" $options >bad$n.out 2>bad$n.err || status=$?
+		echo $status >bad$n.status
+	done
+	"${KVMSCOPE}d" --help >help
+	printf 'max-series = 200\nlisten = none\nunix = %s\ndomains = exits\n' "$PWD/conf.sock" >good.conf
+	"${KVMSCOPE}d" --config good.conf 2>conf.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached conf.err
+	# a configuration that is none is refused, and the old one stays
+	echo 'max-series = none' >>good.conf
+	kill -HUP $daemon_pid
+	await 'stays as it was' conf.err
+	fetch conf >conf.om
+	daemon_end $daemon_pid
+}
+
+check_daemon_options() {
+	local n
+	for n in 1 2 3 4 5 6 7 8 9; do
+		status_is bad$n 2
+		lines_are bad$n.out 0
+		says bad$n.err '^(.*/)?kvmscoped: '
+	done
+	says bad9.err 'bad.conf, line 3: .*max-series = none.* is not'
+	says help -- '--max-cpu=PERCENT'
+	"$tests/openmetrics" conf.om >/dev/null 2>err || failed "$(cat err)"
+	says_not conf.om 'vcpu_time'
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The daemon's account: it only grows, over whatever comes and goes, and it is bounded. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "ledger_sample.h"
+
+/* The value of a counter's series, -1: there is none. */
+static int64_t value(const struct ledger *l, const char *family, const char *vm, const char *reason)
+{
+	struct family *const *f;
+	size_t n = ledger__families(l, &f);
+
+	for (size_t i = 0; i < n; i++)
+		for (const struct series *s = f[i]->series; s; s = s->next)
+			if (!strcmp(f[i]->name, family) && !strcmp(series__vm(s) ?: "", vm) &&
+			    !strcmp(s->value, reason))
+				return f[i]->type == FAMILY_HISTOGRAM ? (int64_t)s->hist.count
+								      : (int64_t)s->n;
+	return -1;
+}
+
+static int64_t exits(const struct ledger *l, const char *vm, const char *reason)
+{
+	return value(l, "kvmscope_exits", vm, reason);
+}
+
+static void test_adds_up(void **state)
+{
+	struct ledger *l = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+
+	sample_add(l, vms, a, "io", 3, 1);
+	sample_add(l, vms, a, "io", 4, 2);
+	sample_add(l, vms, a, "hlt", 5, 3);
+	assert_int_equal(exits(l, "web1", "io"), 7);
+	assert_int_equal(exits(l, "web1", "hlt"), 5);
+	assert_int_equal(value(l, "kvmscope_exit_handling_seconds", "web1", "io"), 7);
+	assert_int_equal(value(l, "kvmscope_queue_requests", "web1", ""), 5);
+	vms__close(vms);
+	ledger__free(l);
+}
+
+static void test_grace_and_heirs(void **state)
+{
+	struct ledger *l = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1"), *b = sample_vm(vms, 22, "web1"), *c;
+
+	sample_add(l, vms, a, "io", 3, 1);
+	sample_add(l, vms, NULL, NULL, 0, 2); /* it ended */
+	assert_int_equal(exits(l, "web1", "io"), 3);
+	sample_add(l, vms, b, "io", 4, 100); /* the next of that name goes on */
+	assert_int_equal(exits(l, "web1", "io"), 7);
+	sample_add(l, vms, NULL, NULL, 0, 101);
+	sample_add(l, vms, NULL, NULL, 0, 400);
+	assert_int_equal(exits(l, "web1", "io"), 7);
+	sample_add(l, vms, NULL, NULL, 0, 402); /* its grace is over */
+	assert_int_equal(exits(l, "web1", "io"), -1);
+	assert_int_equal(ledger__series(l), 0);
+	assert_int_equal(ledger__vms(l), 0);
+	/* a VM gets its name late: the series go on under it */
+	c = sample_vm(vms, 33, "pid:33");
+	sample_add(l, vms, c, "io", 1, 500);
+	strcpy(c->name, "db1");
+	sample_add(l, vms, c, "io", 1, 501);
+	assert_int_equal(exits(l, "db1", "io"), 2);
+	assert_int_equal(exits(l, "pid:33", "io"), -1);
+	vms__close(vms);
+	ledger__free(l);
+}
+
+static void test_same_names(void **state)
+{
+	struct ledger *l = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *vm[] = {sample_vm(vms, 11, "web1"),	      sample_vm(vms, 22, "web1"),
+			   sample_vm(vms, 33, "(host)"),      sample_vm(vms, 44, "__overflow__"),
+			   sample_vm(vms, 55, "a\xff\n\x1b"), sample_vm(vms, 66, "a\xfe\r\x7f")};
+	struct report *r = report__new("daemon");
+
+	for (size_t i = 0; i < ARRAY_SIZE(vm); i++)
+		sample_row(r, vm[i], "io", i + 1, 1000);
+	ledger__add(l, r, sample_domains, 1, vms, NSEC_PER_SEC);
+	report__free(r);
+	assert_int_equal(exits(l, "web1", "io"), 1);
+	assert_int_equal(exits(l, "web1#2", "io"), 2);
+	assert_int_equal(exits(l, "(host)#2", "io"), 3);
+	assert_int_equal(exits(l, "__overflow__#2", "io"), 4);
+	assert_int_equal(exits(l, "a\ufffd\ufffd\ufffd", "io"), 5);
+	assert_int_equal(exits(l, "a\ufffd\ufffd\ufffd#2", "io"), 6);
+	vms__close(vms);
+	ledger__free(l);
+}
+
+/* Over each bound: nothing is lost, nothing grows. */
+static void test_bounds(void **state)
+{
+	struct ledger *l = sample_ledger(3, 100, 2);
+	struct vms *vms = sample_vms();
+	struct family *const *f;
+	int64_t sum = 0;
+	char name[16];
+	size_t n;
+
+	for (int i = 1; i <= 20; i++) {
+		struct report *r = report__new("daemon");
+
+		for (int k = 1; k <= 6; k++) {
+			struct vm *vm = vms__find(vms, k, (uint64_t)k * 100);
+
+			snprintf(name, sizeof(name), "vm%d", k);
+			snprintf(name + 8, 8, "r%d", i);
+			sample_row(r, vm ?: sample_vm(vms, k, name), name + 8, 1, 1000);
+		}
+		ledger__add(l, r, sample_domains, 1, vms, (uint64_t)i * NSEC_PER_SEC);
+		report__free(r);
+		assert_true(ledger__series(l) <= 100);
+	}
+	assert_int_equal(exits(l, "vm1", "r1") + exits(l, "vm1", "r2") +
+				 exits(l, "vm1", LEDGER_OVERFLOW),
+			 20);
+	assert_int_equal(exits(l, "vm4", "r1"), -1);
+	n = ledger__families(l, &f);
+	for (size_t i = 0; i < n; i++)
+		for (const struct series *s = f[i]->series; s; s = s->next)
+			sum += strcmp(f[i]->name, "kvmscope_exits") ? 0 : (int64_t)s->n;
+	assert_int_equal(sum, 6 * 20);
+	assert_int_equal(value(l, "kvmscope_overflow", "", "vms"), 60);
+	assert_true(value(l, "kvmscope_overflow", "", "values") > 0);
+	vms__close(vms);
+	ledger__free(l);
+}
+
+/* Thousands one after the other: room is made by ending what ended. */
+static void test_churn(void **state)
+{
+	struct ledger *l = sample_ledger(200, 100000, 10);
+	struct vms *vms = sample_vms();
+	char name[16];
+
+	for (int i = 1; i <= 5000; i++) {
+		struct vm *vm;
+
+		snprintf(name, sizeof(name), "vm%d", i);
+		vm = sample_vm(vms, i, name);
+		sample_add(l, vms, vm, "io", 1, (uint64_t)i);
+		vm->alive = false;
+		vms__forget(vms, vm);
+	}
+	assert_true(ledger__vms(l) <= 200);
+	assert_int_equal(value(l, "kvmscope_overflow", "", "vms"), 0);
+	sample_add(l, vms, NULL, NULL, 0, 5000);
+	sample_add(l, vms, NULL, NULL, 0, 6000);
+	assert_int_equal(ledger__vms(l), 0);
+	assert_int_equal(ledger__series(l), 0);
+	vms__close(vms);
+	ledger__free(l);
+}
+
+static void test_save_and_restore(void **state)
+{
+	struct ledger *l = sample_ledger(10, 1000, 10), *again = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+	struct buffer first = {}, second = {};
+
+	sample_add(l, vms, a, "io", 3, 1);
+	sample_add(l, vms, NULL, NULL, 0, 2);
+	ledger__save(l, &first);
+	assert_int_equal(ledger__restore(again, first.data, first.n), 0);
+	ledger__save(again, &second);
+	assert_int_equal(first.n, second.n);
+	assert_memory_equal(first.data, second.data, first.n);
+	assert_int_equal(ledger__series(again), ledger__series(l));
+	sample_add(again, vms, a, "io", 4, 3);
+	assert_int_equal(exits(again, "web1", "io"), 7);
+	for (size_t n = 0; n < first.n; n++)
+		assert_int_equal(ledger__restore(again, first.data, n), -EINVAL);
+	assert_int_equal(ledger__series(again), 0);
+	buffer__free(&first);
+	buffer__free(&second);
+	vms__close(vms);
+	ledger__free(l);
+	ledger__free(again);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_adds_up),	   cmocka_unit_test(test_grace_and_heirs),
+		cmocka_unit_test(test_same_names), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_churn),	   cmocka_unit_test(test_save_and_restore),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
