@@ -177,4 +177,10 @@ static __always_inline __u64 switch_prev_state(const __u64 *ctx, const struct ta
 	return task_state(prev);
 }
 
+/*
+ * What a classic tracepoint's program returns: 0 would keep the event from all of perf's users
+ * (kernel/trace/bpf_trace.c, trace_call_bpf).
+ */
+#define TP_PASS 1
+
 #endif

@@ -224,12 +224,6 @@ static __always_inline void on_entry(struct ks_vcpu *v, __u64 now)
 	v->state = KS_STATE(KS_MODE_GUEST);
 }
 
-/*
- * What a classic tracepoint's program returns: 0 would keep the event from all of perf's users
- * (kernel/trace/bpf_trace.c, trace_call_bpf).
- */
-#define TP_PASS 1
-
 /* A word of a classic event's record. */
 static __always_inline __u32 record_u32(void *ctx, __u32 at)
 {

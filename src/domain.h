@@ -35,7 +35,7 @@ enum trace_mode {
 	TRACE_DISK_G2I = TRACE_DISK_STAGES * KS_STAGE_G2I,
 	TRACE_DISK_I2D = TRACE_DISK_STAGES * KS_STAGE_I2D,
 	TRACE_NET = 1 << 16,	   /* packets, hop by hop */
-	TRACE_NET_DROPS = 1 << 17,
+	TRACE_NET_DRIVER = 1 << 17, /* and how long the drivers took */
 };
 #define TRACE_DETAILS (TRACE_PORT | TRACE_MMIO | TRACE_MSR | TRACE_HYPERCALL | TRACE_PAGE_FAULT)
 

@@ -147,6 +147,20 @@ bool features__has_member(const struct features *f, const char *type, const char
 	return false;
 }
 
+void features__each_enum(const struct features *f, const char *name,
+			 void (*fn)(const char *name, uint32_t value, void *arg), void *arg)
+{
+	const struct btf_type *t;
+	const struct btf *btf;
+	int id = find_type(f, name, BTF_KIND_ENUM, &btf);
+
+	if (id <= 0)
+		return;
+	t = btf__type_by_id(btf, id);
+	for (int i = 0; i < btf_vlen(t); i++)
+		fn(btf__name_by_offset(btf, btf_enum(t)[i].name_off), btf_enum(t)[i].val, arg);
+}
+
 int features__tp_field(const struct features *f, const char *system, const char *event,
 		       const char *field)
 {

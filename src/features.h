@@ -77,6 +77,10 @@ bool features__has_struct(const struct features *f, const char *type);
 /* Has a struct of that name, there, a member of that name? */
 bool features__has_member(const struct features *f, const char *type, const char *member);
 
+/* Calls fn for each value of vmlinux's enum of that name. */
+void features__each_enum(const struct features *f, const char *name,
+			 void (*fn)(const char *name, uint32_t value, void *arg), void *arg);
+
 /*
  * Offset of a field in an event's record, from its format file in tracefs; -ENOENT: no such event
  * or field, -EACCES: not readable, -ENODATA: no tracefs.

@@ -355,6 +355,14 @@ int vms__rescan(struct vms *vms)
 	return alive;
 }
 
+void vms__refresh_devices(struct vms *vms)
+{
+	for (size_t i = 0; i < vms->table.n; i++)
+		if (vms->table.all[i]->alive)
+			describe(vms, known_of(vms->table.all[i]), true);
+	vm_table__settle(&vms->table);
+}
+
 size_t vms__unreadable(const struct vms *vms)
 {
 	size_t i, n = 0;

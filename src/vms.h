@@ -89,6 +89,9 @@ int vms__want(struct vms *vms, const char *pattern);
  */
 int vms__rescan(struct vms *vms);
 
+/* Looks again at what each VM has open: something was plugged in, or went. */
+void vms__refresh_devices(struct vms *vms);
+
 /*
  * How many processes the last rescan could not look into (without CAP_SYS_PTRACE those of
  * other users): VMs may be among them.

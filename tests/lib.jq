@@ -33,3 +33,9 @@ def disk($vm; $name; op): op as $op | vm($vm)[].disks[] | select(.name == $name 
 # How many requests a disk had, of all VMs and the host.
 def host_disk($name; op): op as $op
 	| [.[].vms[].disks[] | select(.name == $name and .op == $op).count] | add // 0;
+
+# Interfaces of a VM in all reports; one, in one direction; its hops, as "FROM>TO STAGE PACKETS".
+def nics($name): [.[].vms[] | select(.name == $name).nics[]];
+def nic($name; $nic; $direction): nics($name)[] | select(.name == $nic and .direction == $direction);
+def hops($name; $nic; $direction):
+	[nic($name; $nic; $direction).hops[] | "\(.from)>\(.to) \(.stage) \(.packets)"];

@@ -345,6 +345,112 @@ struct ks_disk_error {
 /* A queue depth is recorded as so many times 2, for a histogram's first bucket ends at 64. */
 #define KS_DEPTH_SHIFT 6
 
+/*
+ * Packets (bpf/net.bpf.h). User space numbers the interfaces of each network namespace that VMs
+ * have interfaces in; the kernel side finds an interface's number by its ifindex, in chains
+ * of those that share a place.
+ */
+#define KS_NICS	      4096 /* numbers, from 1 on */
+#define KS_NIC_OTHER  0xffff /* stands for what came after a tap had KS_WAYS_MAX ways */
+#define KS_NIC_PLACES 16384
+#define KS_WAYS_MAX   24 /* of a tap, in one direction */
+
+enum ks_nic_flags {
+	KS_NIC_VM = 1,	    /* a VM's: a tap, a macvtap */
+	KS_NIC_MACVTAP = 2, /* a macvtap: what it sends shows first at net_dev_queue */
+	KS_NIC_FEEDS = 4,   /* what it receives may go to a VM: note when it came */
+	KS_NIC_KEEPS = 8,   /* and note it in the table: others are received before it goes on */
+	KS_NIC_BRIDGE = 16, /* a bridge with such an interface: what the host sends on it may, too */
+	KS_NIC_PASSES = 32, /* a device on top of others: what it transmits goes on to the next */
+	KS_NIC_VETH = 64,   /* what it receives, its peer has transmitted */
+};
+
+enum ks_net_direction { KS_NET_TX, KS_NET_RX }; /* the guest's */
+
+struct ks_nic {
+	__u64 dev;     /* its struct net_device: the kernel side's; 0: not met yet */
+	__s32 ifindex; /* 0: not in use */
+	__u32 netns;   /* inode */
+	__u32 flags;   /* enum ks_nic_flags */
+	__u32 mtu;
+	__u16 next;   /* of its chain */
+	__u16 master; /* number of the bridge or bond that it is a port of */
+	__u16 lower;  /* number of the device that it is on top of, or of its peer */
+	__u16 vm;     /* the VM's number, with KS_NIC_VM */
+	/* the kernel side's */
+	__u32 tx, rx;	   /* subjects: all packets that the guest sent, that it was sent */
+	__u32 asked_dhcp;  /* a DHCP request was sent, and no answer has been seen */
+	__u16 ways[2];	   /* so many, by direction */
+	/* ways that were taken last: parent (24 bits), interface (16), the way's number (24) */
+	__u64 way[2][8];
+};
+
+/*
+ * Subjects of packets. part: number of the VM's interface << 1 | direction. object, by kind:
+ *   all    everything of that interface and direction
+ *   way    what came to an interface (number << 16), by way of another subject (<< 32; 0: there
+ *          it was first seen)
+ *   drop   what died at an interface (number << 16), at a stage (low byte), and why (<< 32): the
+ *          kernel's reason, or
+ *   drop_at  the low half of the address of the code that freed it
+ */
+enum ks_net_kind { KS_NET_ALL = 1, KS_NET_WAY, KS_NET_DROP, KS_NET_DROP_AT };
+#define KS_NET_KIND(object)  ((__u8)((object) >> 8))
+#define KS_NET_STAGE(object) ((__u8)(object))
+#define KS_NET_NIC(object)   ((__u16)((object) >> 16))
+#define KS_NET_UPPER(object) ((__u32)((object) >> 32))
+#define KS_NET_OBJECT(upper, nic, kind, stage) \
+	((__u64)(upper) << 32 | (__u64)(nic) << 16 | (__u64)(kind) << 8 | (stage))
+
+/* Where a packet is, that is on its way. */
+enum ks_net_stage {
+	KS_NET_NOWHERE,
+	KS_NET_MAYBE,	 /* received, and whether it goes to a VM will be seen */
+	KS_NET_RECEIVED, /* in a bridge, or the host's protocols */
+	KS_NET_QUEUED,	 /* on an interface's queue */
+	KS_NET_PASSED,	 /* transmitted by a device that is on top of others */
+	KS_NET_RING,	 /* in a tap's ring */
+};
+
+struct ks_flight {
+	__u64 skb; /* 0: not in use */
+	__u64 t;   /* since when it is there, CLOCK_MONOTONIC ns; 0: it is not followed */
+	__u32 tx;  /* subjects: its way as what a guest sent, */
+	__u32 rx;  /* and as what a guest is sent; 0: none */
+	__u16 nic;
+	__u16 tap; /* that sent it */
+	__u32 iif; /* skb_iif (24 bits), stage << 24 */
+};
+
+#define KS_FLIGHT_WAYS	  4
+#define KS_FLIGHT_SETS	  16384 /* a power of two */
+#define KS_FLIGHT_IIF(f)  ((f)->iif & 0xffffff)
+#define KS_FLIGHT_STAGE(f) ((f)->iif >> 24)
+
+/* Packets in flight, at a hash of their addresses. */
+struct ks_flights {
+	struct ks_flight way[KS_FLIGHT_WAYS];
+};
+
+/* The packet that a CPU has in its hands, from where it was received on. */
+#define KS_HAND_PLACES 3
+struct ks_hand {
+	__u64 skb, head;
+	__u32 tx; /* its way as what a guest sent; 0: no guest's */
+	__u16 tap;
+	__u8 n;	    /* places that it has been at */
+	__u8 sent;  /* from where it is now, it or a copy has been queued */
+	__u64 t[KS_HAND_PLACES];
+	__u16 nic[KS_HAND_PLACES];
+	__u16 skipped; /* until the next one is followed */
+	/* the last packet that it put on a queue and that has to be cut up, and on whose */
+	__u64 large, large_key;
+	__u32 large_nic;
+	__u32 pad;
+	/* the last of the host's own that went to a bridge; it may be an answer to the one in hand */
+	__u64 own, own_head, own_t, own_nic;
+};
+
 struct ks_cell {
 	__u64 key;    /* what the metric's label says */
 	__u32 owner;  /* slot of the vCPU, or number of the subject */

@@ -7,6 +7,7 @@
 
 #include "guest_abi.h"
 #include "guest_disk.h"
+#include "guest_net.h"
 
 #define MAX_VCPUS 192
 
@@ -24,6 +25,8 @@ struct options {
 	bool wait_stdin;
 	bool hold;
 	struct disk_options disk;
+	const char *tap[MAX_TAPS];
+	unsigned int taps;
 };
 
 extern struct options opt;

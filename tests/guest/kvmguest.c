@@ -325,8 +325,12 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < opt.vcpus; i++)
 		vcpu__open(&vcpus[i], i);
 	machine__start(opt.vcpus);
+	for (unsigned int i = 0; i < opt.taps; i++)
+		guest_net__open(opt.tap[i]);
 	vm__run();
-	if (opt.hold)
+	if (opt.hold && opt.taps)
+		guest_net__serve();
+	else if (opt.hold)
 		stdin__await(true);
 	return EXIT_SUCCESS;
 }

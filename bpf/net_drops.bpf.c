@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Domain net: packets that die. kfree_skb tells which and, since v5.17, why (c504e5c2f964); where
+ * it does not, the address of the code that freed it stands for the reason.
+ */
+#include "vmlinux.h"
+#include "net.bpf.h"
+
+/* kfree_skb passes a reason */
+const volatile bool cfg_drop_reason = false;
+/* the one that says nothing: SKB_DROP_REASON_NOT_SPECIFIED, whose number has changed */
+const volatile __u32 cfg_drop_unspecified = 0;
+
+/* Why it died, as the part of a subject's object that has nothing to do with where. */
+static __always_inline __u64 cause_of(__u64 location, __u32 reason)
+{
+	if (cfg_drop_reason && reason != cfg_drop_unspecified)
+		return KS_NET_OBJECT(reason, 0, KS_NET_DROP, 0);
+	return KS_NET_OBJECT((__u32)location, 0, KS_NET_DROP_AT, 0);
+}
+
+/* part: of whose interface and which direction; at: an interface's number << 16 | stage. */
+static __noinline void count_drop(__u32 part, __u64 cause, __u32 at)
+{
+	struct ks_subject who = {.object = cause | at, .part = part, .domain = KS_D_NET};
+	struct ks_nic *nic = nic_get(part >> 1);
+	struct ks_tally *t;
+
+	if (nic && nic->flags & KS_NIC_VM)
+		who.vm = nic->vm;
+	t = tally_here(subject_number(&who));
+	if (t)
+		t->n[KS_C_NET_DROPS]++;
+}
+
+static __always_inline void on_free(const struct sk_buff *skb, const struct net_device *dev,
+				    const void *head, __u32 iif, __u64 cause)
+{
+	struct ks_flight *f = flight_find(skb);
+	struct ks_hand *h = hand_here();
+	struct ks_nic *nic = NULL;
+	__u32 stage, nr, last, part = 0;
+
+	if (f) {
+		stage = KS_FLIGHT_STAGE(f);
+		nr = stage == KS_NET_MAYBE ? macvtap_of(dev, &nic) : f->nic;
+		if (stage == KS_NET_MAYBE && nr)
+			stage = KS_NET_RING;
+		if (stage == KS_NET_RING || (!f->tx && f->rx))
+			part = nr << 1 | KS_NET_RX;
+		else if (f->tx)
+			part = (__u32)f->tap << 1 | KS_NET_TX;
+		f->skb = 0;
+		if (stage != KS_NET_MAYBE) {
+			count_drop(part, cause, nr << 16 | stage);
+			return;
+		}
+	}
+	if (!iif || !h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
+		return;
+	last = h->n - 1;
+	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
+	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
+	count_drop(part, cause, nr << 16 | KS_NET_RECEIVED);
+	if (h->skb == (__u64)skb)
+		h->n = 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int net__kfree_skb_btf(__u64 *ctx)
+{
+	struct sk_buff *skb = (void *)ctx[0];
+
+	on_free(skb, skb->dev, skb->head, skb->skb_iif,
+		cause_of(ctx[1], cfg_drop_reason ? ctx[2] : 0));
+	return 0;
+}

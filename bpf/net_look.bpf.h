@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Into a packet's headers: only for those few that answer what people ask when there is no network:
+ * did somebody answer the ARP or DHCP request. And how many segments there are in it.
+ */
+#ifndef KVMSCOPE_NET_LOOK_BPF_H
+#define KVMSCOPE_NET_LOOK_BPF_H
+
+#include "net.bpf.h"
+
+/* as they are in memory: network byte order, read by a little-endian machine */
+#define ETH_P_IP_BE  0x0008
+#define ETH_P_ARP_BE 0x0608
+#define ARP_REQUEST  0x0100
+#define ARP_REPLY    0x0200
+#define PORT_BOOTPS  0x4300 /* 67 */
+#define PORT_BOOTPC  0x4400 /* 68 */
+
+/* uapi/linux/if_packet.h */
+#define PACKET_BROADCAST 1
+#define PACKET_MULTICAST 2
+
+/* Ethernet, IPv6 and TCP headers with timestamps: no packet that is cut up has more, mostly */
+#define HEADERS_LEN 86
+
+/*
+ * How many segments GSO will make of it. What a guest has sent has no number yet (gso_segs is
+ * 0: include/linux/virtio_net.h), only the size of each.
+ */
+static __noinline __u32 gso_segments(const struct sk_buff *skb)
+{
+	const void *info = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end);
+	__u32 len = BPF_CORE_READ(skb, len);
+	__u16 size = 0, segs = 0;
+
+	bpf_core_read(&size, sizeof(size), &((const struct skb_shared_info *)info)->gso_size);
+	bpf_core_read(&segs, sizeof(segs), &((const struct skb_shared_info *)info)->gso_segs);
+	if (segs)
+		return segs;
+	if (!size || len < HEADERS_LEN)
+		return 1;
+	return (len - HEADERS_LEN + size - 1) / size ?: 1;
+}
+
+/* Not kernel_word(): libbpf 1.1 can't link two objects that name the same kfunc. */
+static __always_inline __u64 word_at(const void *addr)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_kernel(&word, sizeof(word), addr);
+	return word;
+}
+
+static __always_inline __u32 arp_operation(const void *network_header)
+{
+	return word_at(network_header) >> 48;
+}
+
+/* An IPv4 packet's UDP ports: source in the low half; 0: it is no UDP. */
+static __always_inline __u32 udp_ports(const void *network_header)
+{
+	__u64 ip = word_at(network_header);
+	__u64 rest = word_at(network_header + 8);
+
+	if ((ip & 0xf0) != 0x40 || (rest >> 8 & 0xff) != 17) /* IPPROTO_UDP */
+		return 0;
+	return word_at(network_header + (ip & 0xf) * 4);
+}
+
+/* Of what a guest sent: an ARP packet, or one to the broadcast address. */
+static __noinline void look_at_sent(struct ks_nic *nic, struct ks_tally *t, const void *header,
+				    __u16 protocol)
+{
+	if (protocol == ETH_P_ARP_BE) {
+		if (arp_operation(header) == ARP_REQUEST)
+			t->n[KS_C_NET_ARP_REQUESTS]++;
+		else
+			t->n[KS_C_NET_ARP_REPLIES]++;
+	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
+		t->n[KS_C_NET_DHCP_REQUESTS]++;
+		nic->asked_dhcp = 1;
+	}
+}
+
+/* Of what a guest is sent. The host's own packets have no type yet: their addresses tell. */
+static __always_inline void look_at_received(struct ks_nic *nic, struct ks_tally *t,
+					     const struct sk_buff *skb)
+{
+	__u32 type = BPF_CORE_READ_BITFIELD(skb, pkt_type);
+	__u16 protocol = skb->protocol;
+	const void *header;
+	__u64 to;
+
+	if (!skb->skb_iif) {
+		to = word_at(skb->data) << 16;
+		type = to == ~0ULL << 16 ? PACKET_BROADCAST : to & 1 << 16 ? PACKET_MULTICAST : 0;
+	}
+	if (type == PACKET_BROADCAST)
+		t->n[KS_C_NET_BROADCAST]++;
+	else if (type == PACKET_MULTICAST)
+		t->n[KS_C_NET_MULTICAST]++;
+	if (protocol != ETH_P_ARP_BE && !nic->asked_dhcp)
+		return;
+	header = (const void *)skb->head + skb->network_header;
+	if (protocol == ETH_P_ARP_BE) {
+		if (arp_operation(header) == ARP_REQUEST)
+			t->n[KS_C_NET_ARP_REQUESTS]++;
+		else
+			t->n[KS_C_NET_ARP_REPLIES]++;
+	} else if (protocol == ETH_P_IP_BE &&
+		   udp_ports(header) == (PORT_BOOTPC << 16 | PORT_BOOTPS)) {
+		t->n[KS_C_NET_DHCP_REPLIES]++;
+		nic->asked_dhcp = 0;
+	}
+}
+
+#endif

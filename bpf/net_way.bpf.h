@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Ways: where a packet in hand has been, and the subject that stands for its way so far. A way is
+ * known by the way before and the interface that the packet has come to; each interface of a VM
+ * remembers those that were taken last, so that no look-up is needed for most packets.
+ */
+#ifndef KVMSCOPE_NET_WAY_BPF_H
+#define KVMSCOPE_NET_WAY_BPF_H
+
+#include "net.bpf.h"
+
+/* --- the packet in hand */
+
+static __always_inline void hand_take(struct ks_hand *h, const struct sk_buff *skb, __u32 nic,
+				      __u64 now)
+{
+	h->skb = (__u64)skb;
+	h->head = (__u64)skb->head;
+	h->tx = 0;
+	h->tap = 0;
+	h->n = 1;
+	h->sent = 0;
+	h->t[0] = now;
+	h->nic[0] = nic;
+}
+
+/* The packet in hand is at one place more. What is one too many takes the place of the last. */
+static __always_inline void hand_moves(struct ks_hand *h, __u32 nic, __u64 now)
+{
+	__u32 at = h->n < KS_HAND_PLACES ? h->n : KS_HAND_PLACES - 1;
+
+	barrier_var(at);
+	if (at >= KS_HAND_PLACES) /* never: for the verifier */
+		return;
+	h->t[at] = now;
+	h->nic[at] = nic;
+	h->n = at + 1;
+}
+
+static __always_inline bool hand_has(const struct ks_hand *h, const struct sk_buff *skb)
+{
+	return h->n && (h->skb == (__u64)skb || h->head == (__u64)skb->head);
+}
+
+/* When the packet in hand came to where it was last. */
+static __always_inline __u64 hand_since(const struct ks_hand *h)
+{
+	__u32 last = h->n - 1;
+
+	return last < KS_HAND_PLACES ? h->t[last] : 0;
+}
+
+/* --- ways */
+
+static __noinline __u32 way_find(struct ks_nic *tap, __u32 tap_nr, __u32 dir, __u32 parent,
+				 __u32 nic)
+{
+	struct ks_subject who = {
+		.object = KS_NET_OBJECT(parent, nic, KS_NET_WAY, 0),
+		.part = tap_nr << 1 | (dir & 1),
+		.vm = tap->vm,
+		.domain = KS_D_NET,
+	};
+	__u32 *known = bpf_map_lookup_elem(&subject_numbers, &who), number;
+
+	if (known) {
+		number = *known;
+	} else {
+		if (tap->ways[dir & 1] >= KS_WAYS_MAX)
+			who.object = KS_NET_OBJECT(parent, KS_NIC_OTHER, KS_NET_WAY, 0);
+		else
+			tap->ways[dir & 1]++;
+		number = subject_number(&who);
+	}
+	if (number)
+		tap->way[dir & 1][nic & 7] =
+			(__u64)parent << 40 | (__u64)(nic & 0xffff) << 24 | (number & 0xffffff);
+	return number;
+}
+
+/* The way that leads from parent to an interface. */
+static __always_inline __u32 way_to(struct ks_nic *tap, __u32 tap_nr, const __u32 dir, __u32 parent,
+				    __u32 nic)
+{
+	__u64 last = tap->way[dir][nic & 7];
+
+	if (last >> 24 == ((__u64)parent << 16 | nic))
+		return last & 0xffffff;
+	return way_find(tap, tap_nr, dir, parent, nic);
+}
+
+/* All that a guest sent, or was sent, by one interface. */
+static __noinline __u32 nic_all(struct ks_nic *nic, __u32 nr, __u32 dir)
+{
+	struct ks_subject who = {
+		.object = KS_NET_OBJECT(0, 0, KS_NET_ALL, 0),
+		.part = nr << 1 | (dir & 1),
+		.vm = nic->vm,
+		.domain = KS_D_NET,
+	};
+	__u32 number = subject_number(&who);
+
+	if (dir)
+		nic->rx = number;
+	else
+		nic->tx = number;
+	return number;
+}
+
+/* One hop more of what a guest sent: the packet is at this interface now. Returns its way. */
+static __always_inline __u32 hop(struct ks_nic *tap, __u32 tap_nr, const __u32 dir, __u32 parent,
+				 __u32 nic, __u32 len, __u64 since, __u64 now, bool copy)
+{
+	__u32 way = way_to(tap, tap_nr, dir, parent, nic);
+	struct ks_tally *t = tally_here(way);
+
+	if (!t)
+		return 0;
+	t->n[KS_C_NET_PACKETS]++;
+	t->n[KS_C_NET_BYTES] += len;
+	t->n[KS_C_NET_COPIES] += copy;
+	if (since && now)
+		tally_record(t, way, KS_M_NET_HOP, now - since);
+	return way;
+}
+
+#endif

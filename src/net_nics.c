@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which interfaces matter, and their numbers: see net_nics.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "net_nics.h"
+#include "session.h"
+#include "util.h"
+#include "vms.h"
+
+/* What is to be known of an interface, while it is being found out. */
+struct plan {
+	const struct vm *vm;
+	uint32_t flags;
+	uint32_t number;
+};
+
+struct net_nics *net_nics__new(const char *proc_root)
+{
+	struct net_nics *n = xcalloc(1, sizeof(*n));
+
+	snprintf(n->proc_root, sizeof(n->proc_root), "%s", proc_root);
+	n->nic = xcalloc(KS_NICS, sizeof(*n->nic));
+	n->space = xcalloc(1, sizeof(struct net_space *));
+	n->space[0] = net_space__open(NULL);
+	n->n_spaces = n->space[0] ? 1 : 0;
+	return n;
+}
+
+void net_nics__free(struct net_nics *n)
+{
+	if (!n)
+		return;
+	for (size_t i = 0; i < n->n_spaces; i++)
+		net_space__close(n->space[i]);
+	if (n->map)
+		munmap(n->map, KS_NICS * sizeof(*n->map));
+	if (n->places)
+		munmap(n->places, KS_NIC_PLACES * sizeof(*n->places));
+	free(n->space);
+	free(n->nic);
+	free(n);
+}
+
+struct net_nic *net_nics__get(struct net_nics *n, uint32_t number)
+{
+	if (number >= KS_NICS || !n->nic[number].netns)
+		return NULL;
+	n->nic[number].used = n->report;
+	return &n->nic[number];
+}
+
+/* --- numbers */
+
+/* One that never was in use, or of which the last two reports had nothing. */
+static uint32_t take_number(struct net_nics *n)
+{
+	for (uint32_t i = 1; i < KS_NICS; i++) {
+		uint32_t number = (n->last + i - 1) % (KS_NICS - 1) + 1;
+		const struct net_nic *nic = &n->nic[number];
+
+		if (nic->netns &&
+		    (nic->alive || nic->ended + 2 >= n->report || nic->used + 2 >= n->report))
+			continue;
+		n->last = number;
+		return number;
+	}
+	return 0;
+}
+
+static uint64_t *place_of(struct net_nics *n, int ifindex)
+{
+	return &n->places[ifindex & (KS_NIC_PLACES - 1)];
+}
+
+/* Takes an interface away from the kernel side: out of its chain, and nobody's. */
+static void end(struct net_nics *n, uint32_t number)
+{
+	struct net_nic *nic = &n->nic[number];
+	struct ks_nic *k = &n->map[number];
+	uint64_t *place = place_of(n, nic->ifindex);
+	uint32_t before;
+
+	if (*place == number) {
+		*place = k->next;
+	} else {
+		for (before = *place; before && n->map[before].next != number;)
+			before = n->map[before].next;
+		if (before)
+			n->map[before].next = k->next;
+	}
+	k->flags = 0;
+	k->ifindex = 0;
+	k->dev = 0;
+	nic->alive = false;
+	nic->ended = n->report;
+}
+
+static uint32_t begin(struct net_nics *n, const struct net_space *s, const struct net_link *l,
+		      const struct vm *vm)
+{
+	uint32_t number = take_number(n);
+	struct net_nic *nic = &n->nic[number];
+
+	if (!number) {
+		n->unnumbered++;
+		return 0;
+	}
+	*nic = (struct net_nic){
+		.alive = true,
+		.netns = s->inode,
+		.ifindex = l->ifindex,
+		.vm = vm ? vm->number : 0,
+		.pid = vm ? vm->pid : 0,
+		.before = l->count,
+		.now = l->count,
+	};
+	n->map[number] = (struct ks_nic){
+		.ifindex = l->ifindex,
+		.netns = s->inode,
+		.vm = nic->vm,
+		.mtu = l->mtu,
+		.next = *place_of(n, l->ifindex),
+	};
+	__atomic_store_n(place_of(n, l->ifindex), number,
+			 __ATOMIC_RELEASE); /* last: now it is seen */
+	return number;
+}
+
+/* The number under which an interface of a VM, or of none, is known; else 0. */
+static uint32_t known(const struct net_nics *n, const struct net_space *s, int ifindex)
+{
+	uint32_t number = n->places[ifindex & (KS_NIC_PLACES - 1)];
+
+	while (number && (n->map[number].ifindex != ifindex || n->map[number].netns != s->inode))
+		number = n->map[number].next;
+	return number;
+}
+
+struct space_of {
+	struct net_nics *nics;
+	struct net_space *space;
+};
+
+static void on_gone(void *arg, int ifindex)
+{
+	const struct space_of *at = arg;
+	uint32_t number = known(at->nics, at->space, ifindex);
+
+	if (number)
+		end(at->nics, number);
+}
+
+/* --- namespaces */
+
+static void inode_path(const struct net_nics *n, const struct vm *vm, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%d/ns/net", n->proc_root, (int)vm->pid);
+}
+
+static struct net_space *space_of(const struct net_nics *n, const struct vm *vm)
+{
+	char path[96];
+	struct stat st;
+
+	inode_path(n, vm, path, sizeof(path));
+	for (size_t i = 0; !stat(path, &st) && i < n->n_spaces; i++)
+		if (n->space[i]->inode == (uint32_t)st.st_ino)
+			return n->space[i];
+	return NULL;
+}
+
+static void close_space(struct net_nics *n, size_t at)
+{
+	for (uint32_t i = 1; i < KS_NICS; i++)
+		if (n->nic[i].alive && n->nic[i].netns == n->space[at]->inode)
+			end(n, i);
+	net_space__close(n->space[at]);
+	n->space[at] = n->space[--n->n_spaces];
+}
+
+static void find_spaces(struct net_nics *n, struct vm **all, size_t n_vms)
+{
+	struct net_space *s;
+	char path[96];
+
+	for (size_t i = 1; i < n->n_spaces; i++)
+		n->space[i]->in_use = false;
+	for (size_t i = 0; i < n_vms; i++) {
+		if (!all[i]->alive || !all[i]->n_nics)
+			continue;
+		s = space_of(n, all[i]);
+		if (!s) {
+			inode_path(n, all[i], path, sizeof(path));
+			s = net_space__open(path);
+			if (!s)
+				continue;
+			n->space = xreallocarray(n->space, n->n_spaces + 1,
+						 sizeof(struct net_space *));
+			n->space[n->n_spaces++] = s;
+		}
+		s->in_use = true;
+	}
+	for (size_t i = n->n_spaces; i-- > 1;)
+		if (!n->space[i]->in_use)
+			close_space(n, i);
+}
+
+/* --- what is what */
+
+static const struct net_link *link_at(const struct net_space *s, int ifindex, size_t *ret)
+{
+	const struct net_link *l = net_space__by_index(s, ifindex);
+
+	if (l)
+		*ret = l - s->link;
+	return l;
+}
+
+static bool is_kind(const struct net_link *l, const char *const *kinds)
+{
+	for (; *kinds; kinds++)
+		if (!strcmp(l->kind, *kinds))
+			return true;
+	return false;
+}
+
+/* Which interfaces are whose: by name, in the namespace of the VM's process, or else in ours. */
+static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct plan **plan)
+{
+	static const char *const macvtap[] = {"macvtap", "ipvtap", NULL};
+	bool any = false;
+
+	for (size_t i = 0; i < n_vms; i++) {
+		struct net_space *own = all[i]->alive && all[i]->wanted && all[i]->number
+						? space_of(n, all[i])
+						: NULL;
+
+		for (size_t k = 0; own && k < all[i]->n_nics; k++) {
+			struct net_space *s = own;
+			const struct net_link *l = net_space__by_name(s, all[i]->nics[k].name);
+			struct plan *p;
+			size_t at = 0;
+
+			if (!l) {
+				s = n->space[0];
+				l = net_space__by_name(s, all[i]->nics[k].name);
+			}
+			if (!l)
+				continue;
+			while (n->space[at] != s)
+				at++;
+			p = &plan[at][l - s->link];
+			if (p->vm)
+				continue;
+			p->vm = all[i];
+			p->flags |= KS_NIC_VM | (is_kind(l, macvtap) ? KS_NIC_MACVTAP : 0);
+			any = true;
+		}
+	}
+	return any;
+}
+
+/* From where packets come to VMs, and through what. */
+static void find_feeds(const struct net_space *s, struct plan *plan)
+{
+	static const char *const groups[] = {"bond", "team", NULL};
+	static const char *const on_top[] = {"vlan", "macvlan", "macvtap", "ipvtap", NULL};
+	bool routed = false, taps = false;
+	size_t at;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct net_link *l = &s->link[i];
+
+		if (!(plan[i].flags & KS_NIC_VM))
+			continue;
+		taps = true;
+		if (plan[i].flags & KS_NIC_MACVTAP) {
+			if (l->lower && l->lower_id < 0 && link_at(s, l->lower, &at))
+				plan[at].flags |= KS_NIC_FEEDS | KS_NIC_KEEPS;
+		} else if (!l->master) {
+			routed = true;
+		} else if (link_at(s, l->master, &at)) {
+			plan[at].flags |= KS_NIC_BRIDGE | KS_NIC_FEEDS;
+		}
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		const struct net_link *l = &s->link[i];
+
+		if (l->master && link_at(s, l->master, &at) && plan[at].flags & KS_NIC_BRIDGE)
+			plan[i].flags |= KS_NIC_FEEDS;
+		/* what Open vSwitch makes for the host has no master */
+		if (taps && !strcmp(l->kind, "openvswitch"))
+			plan[i].flags |= KS_NIC_FEEDS;
+		if (taps && (routed || s->forwards) && strcmp(l->name, "lo"))
+			plan[i].flags |= KS_NIC_FEEDS | (l->master ? 0 : KS_NIC_KEEPS);
+	}
+	for (int round = 0; round < 4; round++) {
+		for (size_t i = 0; i < s->n; i++) {
+			const struct net_link *l = &s->link[i];
+
+			if (l->master && link_at(s, l->master, &at) &&
+			    is_kind(&s->link[at], groups) && plan[at].flags & KS_NIC_FEEDS)
+				plan[i].flags |= KS_NIC_FEEDS | (plan[at].flags & KS_NIC_KEEPS);
+			if (plan[i].flags & KS_NIC_FEEDS && is_kind(l, on_top) && l->lower_id < 0 &&
+			    l->lower && link_at(s, l->lower, &at))
+				plan[at].flags |= KS_NIC_FEEDS | (plan[i].flags & KS_NIC_KEEPS);
+		}
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		static const char *const passes[] = {"vlan",   "bond",	      "team",
+						     "bridge", "macvlan",     "macvtap",
+						     "ipvtap", "openvswitch", NULL};
+
+		if (plan[i].flags && is_kind(&s->link[i], passes))
+			plan[i].flags |= KS_NIC_PASSES;
+	}
+}
+
+/* The other end of a veth, in whatever namespace we know; *ret_at: its place there. */
+static size_t find_peer(const struct net_nics *n, size_t at, const struct net_link *l,
+			size_t *ret_at)
+{
+	for (size_t i = 0; i < n->n_spaces; i++) {
+		const struct net_space *other = n->space[i];
+
+		if (l->lower_id < 0
+			    ? i != at
+			    : i == at || net_space__id_of(n->space[at], other) != l->lower_id)
+			continue;
+		if (link_at(other, l->lower, ret_at))
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+/* What leaves by one end of a veth that matters is followed to the other. */
+static void find_veths(const struct net_nics *n, struct plan **plan, uint32_t (**peer)[2])
+{
+	for (size_t i = 0; i < n->n_spaces; i++) {
+		for (size_t k = 0; k < n->space[i]->n; k++) {
+			const struct net_link *l = &n->space[i]->link[k];
+			size_t other, at;
+
+			if (strcmp(l->kind, "veth") || !(plan[i][k].flags & KS_NIC_FEEDS))
+				continue;
+			other = find_peer(n, i, l, &at);
+			if (other == SIZE_MAX)
+				continue;
+			plan[i][k].flags |= KS_NIC_PASSES;
+			plan[other][at].flags |= KS_NIC_FEEDS | KS_NIC_VETH;
+			peer[i][k][0] = peer[other][at][0] = 1; /* known */
+			peer[i][k][1] = other << 16 | at;
+			peer[other][at][1] = i << 16 | k;
+		}
+	}
+}
+
+static void number_all(struct net_nics *n, const struct net_space *s, struct plan *plan)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct net_link *l = &s->link[i];
+		uint32_t number = known(n, s, l->ifindex);
+		struct net_nic *nic = &n->nic[number];
+
+		if (number && (!plan[i].flags || nic->vm != (plan[i].vm ? plan[i].vm->number : 0) ||
+			       nic->pid != (plan[i].vm ? plan[i].vm->pid : 0))) {
+			end(n, number); /* it has changed hands */
+			number = 0;
+		}
+		if (!number && plan[i].flags)
+			number = begin(n, s, l, plan[i].vm);
+		plan[i].number = number;
+		if (!number)
+			continue;
+		nic = &n->nic[number];
+		memcpy(nic->name, l->name, sizeof(nic->name));
+		memcpy(nic->kind, l->kind, sizeof(nic->kind));
+	}
+}
+
+static void describe(struct net_nics *n, const struct net_space *s, struct plan **plan, size_t at,
+		     uint32_t (*peer)[2])
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct net_link *l = &s->link[i];
+		struct plan *p = &plan[at][i];
+		struct ks_nic *k = &n->map[p->number];
+		uint32_t lower = 0;
+		size_t below;
+
+		if (!p->number)
+			continue;
+		if (peer[i][0])
+			lower = plan[peer[i][1] >> 16][peer[i][1] & 0xffff].number;
+		else if (l->lower && l->lower_id < 0 && link_at(s, l->lower, &below))
+			lower = plan[at][below].number;
+		k->lower = lower;
+		k->master = l->master && link_at(s, l->master, &below) ? plan[at][below].number : 0;
+		k->mtu = l->mtu;
+		k->flags = p->flags;
+		n->nic[p->number].flags = p->flags;
+		n->nic[p->number].master = k->master;
+	}
+}
+
+static int map_tables(struct net_nics *n, struct session *s)
+{
+	void *map, *places;
+
+	if (n->map)
+		return 0;
+	map = mmap(NULL, KS_NICS * sizeof(*n->map), PROT_READ | PROT_WRITE, MAP_SHARED,
+		   session__map(s, "nics"), 0);
+	/* an array's elements are 8 bytes apart at least */
+	places = mmap(NULL, KS_NIC_PLACES * sizeof(*n->places), PROT_READ | PROT_WRITE, MAP_SHARED,
+		      session__map(s, "nic_places"), 0);
+	if (map != MAP_FAILED && places != MAP_FAILED) {
+		n->map = map;
+		n->places = places;
+		return 0;
+	}
+	if (map != MAP_FAILED)
+		munmap(map, KS_NICS * sizeof(*n->map));
+	return -errno;
+}
+
+void net_nics__follow(struct net_nics *n, struct session *session, struct vms *vms)
+{
+	bool taps = false;
+	uint32_t(**peer)[2];
+	struct plan **plan;
+	struct vm **all;
+	size_t n_vms;
+
+	if (!n->n_spaces || map_tables(n, session))
+		return;
+	for (size_t i = 0; i < n->n_spaces; i++) {
+		struct space_of at = {n, n->space[i]};
+
+		if (net_space__changed(n->space[i], &taps, on_gone, &at))
+			n->space[i]->fresh = true;
+	}
+	if (taps)
+		vms__refresh_devices(vms);
+	n_vms = vms__all(vms, &all);
+	find_spaces(n, all, n_vms);
+	plan = xcalloc(n->n_spaces, sizeof(struct plan *));
+	peer = xcalloc(n->n_spaces, sizeof(*peer));
+	for (size_t i = 0; i < n->n_spaces; i++) {
+		if (n->space[i]->fresh)
+			net_space__read(n->space[i]);
+		plan[i] = xcalloc(n->space[i]->n, sizeof(*plan[i]));
+		peer[i] = xcalloc(n->space[i]->n, sizeof(*peer[i]));
+	}
+	n->unnumbered = 0;
+	find_taps(n, all, n_vms, plan);
+	for (size_t i = 0; i < n->n_spaces; i++)
+		find_feeds(n->space[i], plan[i]);
+	find_veths(n, plan, peer);
+	for (size_t i = 0; i < n->n_spaces; i++)
+		number_all(n, n->space[i], plan[i]);
+	for (size_t i = 0; i < n->n_spaces; i++) {
+		describe(n, n->space[i], plan, i, peer[i]);
+		free(peer[i]);
+	}
+	for (size_t i = 0; i < n->n_spaces; i++)
+		free(plan[i]);
+	free(plan);
+	free(peer);
+}
+
+void net_nics__sample(struct net_nics *n)
+{
+	n->report++;
+	for (size_t i = 0; i < n->n_spaces; i++) {
+		struct net_space *s = n->space[i];
+
+		if (!n->places || net_space__read(s))
+			continue;
+		for (size_t k = 0; k < s->n; k++) {
+			uint32_t number = known(n, s, s->link[k].ifindex);
+
+			if (!number)
+				continue;
+			n->nic[number].before = n->nic[number].now;
+			n->nic[number].now = s->link[k].count;
+		}
+	}
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Rows of packets: see net_rows.h. A VM's subjects are few (a tap has KS_WAYS_MAX ways at most,
+ * each way), so that they are simply searched.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "net_rows.h"
+#include "snapshot.h"
+#include "util.h"
+#include "vms.h"
+
+/* One interface in one direction, with what is measured of it. */
+struct side {
+	const struct delta *d;
+	struct net_nics *nics;
+	struct net_reasons *reasons;
+	const struct snap_subject **s; /* all of the VM's */
+	size_t n;
+	uint32_t part; /* of those of this side */
+};
+
+struct list {
+	const struct snap_subject **s;
+	size_t n;
+};
+
+static void collect(const struct snap_subject *s, void *arg)
+{
+	struct list *l = arg;
+
+	l->s = xreallocarray(l->s, l->n + 1, sizeof(*l->s));
+	l->s[l->n++] = s;
+}
+
+static bool is(const struct side *side, const struct snap_subject *s, enum ks_net_kind kind)
+{
+	return s->who.part == side->part && KS_NET_KIND(s->who.object) == kind;
+}
+
+static bool is_drop(const struct side *side, const struct snap_subject *s)
+{
+	return is(side, s, KS_NET_DROP) || is(side, s, KS_NET_DROP_AT);
+}
+
+static const char *nic_name(struct net_nics *nics, uint32_t number)
+{
+	struct net_nic *nic = net_nics__get(nics, number);
+
+	return number == KS_NIC_OTHER ? "(other)" : nic ? nic->name : "?";
+}
+
+/* The interface that a packet on that way, or of that side, has come to. */
+static uint32_t nic_of(const struct side *side, const struct snap_subject *s)
+{
+	return KS_NET_KIND(s->who.object) == KS_NET_ALL ? side->part >> 1
+							: KS_NET_NIC(s->who.object);
+}
+
+static const struct snap_subject *parent_of(const struct side *side, const struct snap_subject *s)
+{
+	uint32_t number = KS_NET_UPPER(s->who.object);
+
+	if (KS_NET_KIND(s->who.object) != KS_NET_WAY || !number)
+		return NULL;
+	for (size_t i = 0; i < side->n; i++)
+		if (side->s[i]->number == number)
+			return side->s[i];
+	return NULL;
+}
+
+static int depth_of(const struct side *side, const struct snap_subject *s)
+{
+	const struct snap_subject *parent = parent_of(side, s);
+
+	return parent ? 1 + depth_of(side, parent) : 0;
+}
+
+static const struct snap_subject *all_of(const struct side *side)
+{
+	for (size_t i = 0; i < side->n; i++)
+		if (is(side, side->s[i], KS_NET_ALL))
+			return side->s[i];
+	return NULL;
+}
+
+/* --- hops */
+
+#define DEPTH_MAX 8
+
+struct hop {
+	uint32_t from, to;
+	enum ks_metric metric;
+	uint64_t packets;
+	struct histogram hist;
+};
+
+struct hops {
+	struct hop *list;
+	size_t n;
+};
+
+/* The same hop may be part of several ways. */
+static void add_hop(const struct side *side, struct hops *h, const struct snap_subject *s,
+		    uint32_t from, enum ks_metric metric)
+{
+	struct histogram hist = {};
+	struct hop *hop = NULL;
+
+	delta__subject_hist(side->d, s, metric, &hist);
+	if (!hist.count && (metric != KS_M_NET_HOP || !s->n[KS_C_NET_PACKETS]))
+		return;
+	for (size_t i = 0; i < h->n && !hop; i++)
+		if (h->list[i].from == from && h->list[i].to == nic_of(side, s) &&
+		    h->list[i].metric == metric)
+			hop = &h->list[i];
+	if (!hop) {
+		h->list = xreallocarray(h->list, h->n + 1, sizeof(*h->list));
+		hop = &h->list[h->n++];
+		*hop = (struct hop){.from = from, .to = nic_of(side, s), .metric = metric};
+	}
+	hop->packets += metric == KS_M_NET_HOP ? s->n[KS_C_NET_PACKETS] : hist.count;
+	histogram__add(&hop->hist, &hist);
+}
+
+static void add_hops(const struct side *side, struct row *row)
+{
+	static const struct {
+		enum ks_metric metric;
+		const char *stage;
+	} stages[] = {
+		{KS_M_NET_HOP, "forward"},
+		{KS_M_NET_QUEUE, "queue"},
+		{KS_M_NET_DRIVER, "driver"},
+	};
+	struct hops hops = {};
+
+	/* a way is as long as a hand is, and one more, or two: a VM that a VM behind a NAT sends to
+	 */
+	for (size_t at = 0; at < side->n * DEPTH_MAX; at++) {
+		const struct snap_subject *s = side->s[at % side->n], *parent = parent_of(side, s);
+
+		if ((!is(side, s, KS_NET_WAY) && !is(side, s, KS_NET_ALL)) ||
+		    depth_of(side, s) != (int)(at / side->n))
+			continue;
+		if (parent)
+			add_hop(side, &hops, s, nic_of(side, parent), KS_M_NET_HOP);
+		add_hop(side, &hops, s, nic_of(side, s), KS_M_NET_QUEUE);
+		add_hop(side, &hops, s, nic_of(side, s), KS_M_NET_DRIVER);
+	}
+	row__list(row, "hops");
+	for (size_t i = 0; i < hops.n; i++) {
+		const struct hop *h = &hops.list[i];
+		struct row *r = row__add(row, "hops");
+
+		row__text(r, "from", nic_name(side->nics, h->from));
+		row__text(r, "to", nic_name(side->nics, h->to));
+		for (size_t k = 0; k < ARRAY_SIZE(stages); k++)
+			if (stages[k].metric == h->metric)
+				row__text(r, "stage", stages[k].stage);
+		row__u64(r, "packets", h->packets);
+		row__hist(r, "latency", &h->hist);
+	}
+	free(hops.list);
+}
+
+/* --- ways */
+
+/* Packets that went on from there; copies are of packets that have been counted. */
+static uint64_t went_on(const struct side *side, const struct snap_subject *s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < side->n; i++)
+		if (parent_of(side, side->s[i]) == s)
+			n += side->s[i]->n[KS_C_NET_PACKETS] - side->s[i]->n[KS_C_NET_COPIES];
+	return n;
+}
+
+static uint64_t died_at(const struct side *side, uint32_t nic, uint32_t stage)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < side->n; i++)
+		if (is_drop(side, side->s[i]) && KS_NET_NIC(side->s[i]->who.object) == nic &&
+		    KS_NET_STAGE(side->s[i]->who.object) == stage)
+			n += side->s[i]->n[KS_C_NET_DROPS];
+	return n;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static void way_name(const struct side *side, const struct snap_subject *s, char *buf, size_t size)
+{
+	const struct snap_subject *parent = parent_of(side, s);
+	size_t len;
+
+	*buf = '\0';
+	if (parent) {
+		way_name(side, parent, buf, size);
+	} else if (KS_NET_KIND(s->who.object) == KS_NET_WAY && nic_of(side, s) == side->part >> 1) {
+		snprintf(buf, size, "(host)"); /* nobody has seen it before it came to the tap */
+	}
+	len = strlen(buf);
+	snprintf(buf + len, size - len, "%s%s", *buf ? " > " : "",
+		 nic_name(side->nics, nic_of(side, s)));
+}
+
+static void add_way(const struct side *side, const struct snap_subject *s, const char *end,
+		    uint64_t packets, struct row *row)
+{
+	char name[160];
+	size_t len;
+	struct row *r;
+
+	if (!packets)
+		return;
+	way_name(side, s, name, sizeof(name));
+	len = strlen(name);
+	if (end)
+		snprintf(name + len, sizeof(name) - len, " > %s", end);
+	r = row__add(row, "ways");
+	row__text(r, "way", name);
+	row__u64(r, "packets", packets);
+}
+
+/*
+ * Where packets ended. A guest's that were received, and neither queued again nor dropped, the host
+ * has taken for itself.
+ */
+static void add_ways(const struct side *side, struct row *row)
+{
+	bool tx = !(side->part & 1);
+
+	row__list(row, "ways");
+	for (size_t i = 0; i < side->n; i++) {
+		const struct snap_subject *s = side->s[i];
+		const struct net_nic *nic = net_nics__get(side->nics, nic_of(side, s));
+		uint64_t on, left;
+
+		if (!is(side, s, KS_NET_WAY) && !(tx && is(side, s, KS_NET_ALL)))
+			continue;
+		on = went_on(side, s);
+		if (!tx) {
+			if (nic_of(side, s) == side->part >> 1)
+				add_way(side, s, NULL, s->n[KS_C_NET_PACKETS], row);
+			continue;
+		}
+		if (is(side, s, KS_NET_WAY) && (!nic || strcmp(nic->kind, "bridge"))) {
+			add_way(side, s, NULL, less(s->n[KS_C_NET_PACKETS], on), row);
+			continue;
+		}
+		left = less(s->n[KS_C_NET_PACKETS],
+			    on + died_at(side, nic_of(side, s), KS_NET_RECEIVED));
+		add_way(side, s, nic && nic->master ? "(nowhere)" : "(host)", left, row);
+	}
+}
+
+/* --- drops */
+
+static const char *stage_name(uint32_t stage)
+{
+	static const char *const names[] = {
+		[KS_NET_RECEIVED] = "received",
+		[KS_NET_QUEUED] = "queue",
+		[KS_NET_PASSED] = "transmitted",
+		[KS_NET_RING] = "ring",
+	};
+
+	return stage < ARRAY_SIZE(names) ? names[stage] : NULL;
+}
+
+static void add_drops(const struct side *side, struct row *row)
+{
+	row__list(row, "drops");
+	for (size_t i = 0; i < side->n; i++) {
+		const struct snap_subject *s = side->s[i];
+		struct row *r;
+
+		if (!is_drop(side, s) || !s->n[KS_C_NET_DROPS])
+			continue;
+		r = row__add(row, "drops");
+		row__text(r, "at", nic_name(side->nics, KS_NET_NIC(s->who.object)));
+		row__text(r, "stage", stage_name(KS_NET_STAGE(s->who.object)));
+		if (KS_NET_KIND(s->who.object) == KS_NET_DROP)
+			row__text(r, "reason",
+				  net_reasons__name(side->reasons, KS_NET_UPPER(s->who.object)));
+		else
+			row__text(
+				r, "reason",
+				net_reasons__function(side->reasons, KS_NET_UPPER(s->who.object)));
+		row__u64(r, "count", s->n[KS_C_NET_DROPS]);
+	}
+}
+
+/* --- one side */
+
+static void add_counts(const struct snap_subject *all, struct row *row)
+{
+	static const struct {
+		const char *name;
+		enum ks_counter counter;
+	} counts[] = {
+		{"packets", KS_C_NET_PACKETS},		 {"bytes", KS_C_NET_BYTES},
+		{"segments", KS_C_NET_SEGMENTS},	 {"multicast", KS_C_NET_MULTICAST},
+		{"broadcast", KS_C_NET_BROADCAST},	 {"arp_requests", KS_C_NET_ARP_REQUESTS},
+		{"arp_replies", KS_C_NET_ARP_REPLIES},	 {"dhcp_requests", KS_C_NET_DHCP_REQUESTS},
+		{"dhcp_replies", KS_C_NET_DHCP_REPLIES},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		row__u64(row, counts[i].name, all ? all->n[counts[i].counter] : 0);
+}
+
+static void add_device(const struct net_nic *nic, bool tx, struct row *row)
+{
+	/* what a tap receives, its guest has sent; a macvtap sees it as its guest does */
+	bool sent = tx == !!(nic->flags & KS_NIC_MACVTAP);
+	const struct net_counters *a = &nic->before, *b = &nic->now;
+
+	row__u64(row, "device_packets",
+		 sent ? b->tx_packets - a->tx_packets : b->rx_packets - a->rx_packets);
+	row__u64(row, "device_bytes", sent ? b->tx_bytes - a->tx_bytes : b->rx_bytes - a->rx_bytes);
+	row__u64(row, "device_dropped",
+		 sent ? b->tx_dropped - a->tx_dropped : b->rx_dropped - a->rx_dropped);
+	row__u64(row, "device_errors",
+		 sent ? b->tx_errors - a->tx_errors : b->rx_errors - a->rx_errors);
+}
+
+static void add_side(const struct side *side, const struct net_nic *nic, struct row *vm)
+{
+	struct row *row = row__add(vm, "nics");
+	struct histogram ring = {};
+	bool tx = !(side->part & 1);
+
+	row__text(row, "name", nic->name);
+	row__u64(row, "ifindex", nic->ifindex);
+	row__u64(row, "netns", nic->netns);
+	row__text(row, "kind", nic->kind);
+	row__text(row, "direction", tx ? "tx" : "rx");
+	add_counts(all_of(side), row);
+	add_device(nic, tx, row);
+	add_hops(side, row);
+	for (size_t i = 0; i < side->n; i++)
+		if (is(side, side->s[i], KS_NET_WAY) || is(side, side->s[i], KS_NET_ALL))
+			delta__subject_hist(side->d, side->s[i], KS_M_NET_RING_WAIT, &ring);
+	row__hist(row, "ring_wait", &ring);
+	add_ways(side, row);
+	add_drops(side, row);
+}
+
+/* Did anything happen there in the interval? */
+static bool any(const struct side *side)
+{
+	for (size_t i = 0; i < side->n; i++) {
+		if (side->s[i]->who.part != side->part)
+			continue;
+		for (int c = 0; c < KS_COUNTERS; c++)
+			if (side->s[i]->n[c])
+				return true;
+	}
+	return false;
+}
+
+void net_rows__vm(const struct delta *d, struct net_nics *nics, struct net_reasons *reasons,
+		  const struct vm *vm, struct row *row)
+{
+	struct list list = {};
+	struct side side = {.d = d, .nics = nics, .reasons = reasons};
+
+	delta__each_subject(d, KS_D_NET, vm->number, collect, &list);
+	side.s = list.s;
+	side.n = list.n;
+	for (uint32_t i = 1; i < KS_NICS; i++) {
+		const struct net_nic *nic = &nics->nic[i];
+
+		if (!nic->netns || nic->vm != vm->number || nic->pid != vm->pid)
+			continue;
+		for (uint32_t dir = 0; dir < 2; dir++) {
+			side.part = i << 1 | dir;
+			if (nic->alive || any(&side))
+				add_side(&side, nic, row);
+		}
+	}
+	for (size_t i = 0; i < list.n; i++) /* their numbers are not free yet */
+		net_nics__get(nics, KS_NET_NIC(list.s[i]->who.object));
+	free(list.s);
+}
+
+void net_rows__host(const struct delta *d, struct net_nics *nics, struct net_reasons *reasons,
+		    struct row *row)
+{
+	struct list list = {};
+	struct side side = {.d = d, .nics = nics, .reasons = reasons};
+
+	delta__each_subject(d, KS_D_NET, KS_VM_HOST, collect, &list);
+	side.s = list.s;
+	side.n = list.n;
+	for (uint32_t i = 1; i < KS_NICS; i++) {
+		const struct net_nic *nic = &nics->nic[i];
+		struct row *r;
+
+		side.part = i << 1 | KS_NET_RX;
+		if (!nic->netns || !any(&side))
+			continue;
+		r = row__add(row, "nics");
+		row__text(r, "name", nic->name);
+		row__u64(r, "ifindex", nic->ifindex);
+		row__u64(r, "netns", nic->netns);
+		row__text(r, "kind", nic->kind);
+		row__text(r, "direction", "rx");
+		add_drops(&side, r);
+	}
+	free(list.s);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a VMM does with packets, in slow motion: each interface is a file that frames are written to
+ * (the guest sends) and read from (it receives), when a line on stdin says so.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+
+#include "guest_net.h"
+
+#define FRAME_MAX 65536
+
+static struct tap {
+	int fd;
+	bool vnet_hdr;
+} taps[MAX_TAPS];
+static unsigned int n_taps;
+
+static unsigned char frame[FRAME_MAX];
+static size_t frame_len;
+static struct virtio_net_hdr header;
+
+static void __attribute__((noreturn)) fail(const char *what, const char *name)
+{
+	fprintf(stderr, "kvmguest: %s %s: %s\n", what, name, strerror(errno));
+	exit(EXIT_FAILURE);
+}
+
+static void open_packet(struct tap *t, const char *name)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(name)};
+
+	t->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); /* it receives nothing */
+	if (t->fd < 0 || bind(t->fd, (struct sockaddr *)&at, sizeof(at)))
+		fail("packet socket on", name);
+}
+
+/* "vnet0" is a tap; "eth0/packet" a packet socket on any interface; "vnet0/mq" one of several
+ * queues, "vnet0/vnet" one with virtio headers;
+ * "/dev/tap7" a macvtap, which has them always. */
+void guest_net__open(const char *name)
+{
+	struct tap *t = &taps[n_taps++];
+	const char *slash = strchr(name, '/');
+	struct ifreq req = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	int size = sizeof(struct virtio_net_hdr);
+
+	if (slash && !strcmp(slash, "/packet")) { /* no VM's: a socket on any interface */
+		snprintf(req.ifr_name, IFNAMSIZ, "%.*s", (int)(slash - name), name);
+		open_packet(t, req.ifr_name);
+		return;
+	}
+	if (*name == '/') {
+		t->fd = open(name, O_RDWR | O_CLOEXEC);
+		if (t->fd < 0)
+			fail("open", name);
+		t->vnet_hdr = true;
+		if (ioctl(t->fd, TUNSETVNETHDRSZ, &size))
+			fail("headers of", name);
+		return;
+	}
+	t->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (t->fd < 0)
+		fail("open", "/dev/net/tun");
+	snprintf(req.ifr_name, IFNAMSIZ, "%.*s", slash ? (int)(slash - name) : IFNAMSIZ - 1, name);
+	if (slash && strstr(slash, "mq"))
+		req.ifr_flags |= IFF_MULTI_QUEUE;
+	if (slash && strstr(slash, "vnet")) {
+		req.ifr_flags |= IFF_VNET_HDR;
+		t->vnet_hdr = true;
+	}
+	if (ioctl(t->fd, TUNSETIFF, &req))
+		fail("TUNSETIFF", name);
+	if (t->vnet_hdr) {
+		ioctl(t->fd, TUNSETVNETHDRSZ, &size);
+		ioctl(t->fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
+	}
+}
+
+/* --- what the lines say */
+
+static bool parse_frame(const char *hex)
+{
+	unsigned int byte;
+
+	frame_len = 0;
+	for (; sscanf(hex, "%2x", &byte) == 1 && frame_len < FRAME_MAX; hex += 2)
+		frame[frame_len++] = byte;
+	return frame_len >= 14;
+}
+
+static size_t with_header(const struct tap *t, unsigned char *buf)
+{
+	size_t at = 0;
+
+	if (t->vnet_hdr) {
+		memcpy(buf, &header, sizeof(header));
+		at = sizeof(header);
+	}
+	memcpy(buf + at, frame, frame_len);
+	return at + frame_len;
+}
+
+/* Sends the frame n times, and says how many the kernel took. */
+static void send_frames(const struct tap *t, unsigned long n)
+{
+	static unsigned char buf[FRAME_MAX + sizeof(header)];
+	size_t len = with_header(t, buf);
+	struct timespec a, b;
+	unsigned long sent = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (unsigned long i = 0; i < n; i++)
+		sent += write(t->fd, buf, len) == (ssize_t)len;
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("sent %lu elapsed_ns=%lld\n", sent,
+	       (b.tv_sec - a.tv_sec) * 1000000000LL + b.tv_nsec - a.tv_nsec);
+}
+
+/* Takes up to n frames; waits ms for each at most. */
+static void take_frames(const struct tap *t, unsigned long n, int ms)
+{
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+	static unsigned char buf[FRAME_MAX];
+	unsigned long taken = 0;
+
+	while (taken < n && poll(&p, 1, ms) > 0 && read(t->fd, buf, sizeof(buf)) > 0)
+		taken++;
+	printf("took %lu\n", taken);
+}
+
+void guest_net__serve(void)
+{
+	char *line = NULL, *hex;
+	unsigned int tap, size;
+	unsigned long n;
+	size_t cap = 0;
+	int ms;
+
+	while (getline(&line, &cap, stdin) > 0) {
+		hex = strchr(line, ' ');
+		if (!strncmp(line, "frame ", 6) && parse_frame(hex + 1)) {
+			printf("frame %zu\n", frame_len);
+		} else if (sscanf(line, "gso %u", &size) == 1) {
+			/* TCP over IPv4, with 20 bytes each of headers, to be cut to that size */
+			header = (struct virtio_net_hdr){
+				.flags = size ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
+				.gso_type =
+					size ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_NONE,
+				.gso_size = size,
+				.hdr_len = size ? 54 : 0,
+				.csum_start = size ? 34 : 0,
+				.csum_offset = size ? 16 : 0,
+			};
+			printf("gso %u\n", size);
+		} else if (sscanf(line, "send %u %lu", &tap, &n) == 2 && tap < n_taps) {
+			send_frames(&taps[tap], n);
+		} else if (sscanf(line, "take %u %lu %d", &tap, &n, &ms) == 3 && tap < n_taps) {
+			take_frames(&taps[tap], n, ms);
+		} else if (!strncmp(line, "tap ", 4) && n_taps < MAX_TAPS) {
+			line[strcspn(line, "\n")] = '\0';
+			guest_net__open(line + 4);
+			printf("tap %u\n", n_taps - 1);
+		} else if (sscanf(line, "close %u", &tap) == 1 && tap < n_taps) {
+			close(taps[tap].fd);
+			printf("closed %u\n", tap);
+		} else {
+			printf("? %s", line);
+		}
+		fflush(stdout);
+	}
+	free(line);
+}

@@ -1,0 +1,392 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2034,SC2086,SC2154 # jq variables; lists; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of packets, in namespaces of their own: "in" has a tap, a bridge and a NIC, which is one end of a
+# veth; "out" has the other, which is the world. kvmscope stays outside of both. All counts are prime; the
+# second witness are the interfaces' own counters.
+
+a=525400000001 # the guest
+b=525400000002 # another
+n=525400000099 # somebody out there
+zeros=$(printf '%0172d' 0)
+
+# Experimental Ethernet frames of 100 bytes, which no host has an opinion on.
+frame() { # TO FROM
+	echo "$1${2}88b5$zeros"
+}
+
+in_ns() {
+	ip netns exec "$ns-in" "$@"
+}
+
+out_ns() {
+	ip netns exec "$ns-out" "$@"
+}
+
+net_end() {
+	end_all
+	ip netns del "$ns-in" 2>/dev/null || true
+	ip netns del "$ns-out" 2>/dev/null || true
+}
+
+quiet_up() { # NAMESPACE IFACE: up, without IPv6's own packets
+	echo 1 2>/dev/null | ip netns exec "$1" tee "/proc/sys/net/ipv6/conf/$2/disable_ipv6" >/dev/null 2>&1 || true
+	ip -n "$1" link set "$2" up
+}
+
+# net_begin: the namespaces, virbr0 and eth0 in it, wire at its other end.
+net_begin() {
+	ip netns list >/dev/null 2>&1 || skip "no ip netns here"
+	for module in tun bridge veth sch_tbf sch_netem; do # where they are modules
+		modprobe "$module" 2>/dev/null || true
+	done
+	ns=ks$$
+	trap net_end EXIT
+	ip netns add "$ns-in" || skip "no network namespaces here"
+	ip netns add "$ns-out"
+	in_ns ip link add virbr0 type bridge mcast_snooping 0 || skip "this kernel has no bridges"
+	ip -n "$ns-in" link add eth0 type veth peer name wire netns "$ns-out" || skip "this kernel has no veth"
+	in_ns ip link set eth0 master virbr0
+	quiet_up "$ns-in" virbr0
+	quiet_up "$ns-in" eth0
+	quiet_up "$ns-out" wire
+	if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
+		in_ns sh -c 'echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables' 2>/dev/null || true
+	fi
+}
+
+tap_add() { # IFACE [OPTION...]
+	in_ns ip tuntap add "$1" mode tap
+	in_ns ip link set "$1" master virbr0
+	quiet_up "$ns-in" "$1"
+}
+
+# net_vm FILE VM TAP...: a VM that obeys; vm_pid. Its lines go to FILE.say, its answers come to FILE.out.
+net_vm() {
+	local file=$1 name=$2 tap options='' where=$ns-in
+	shift 2
+	for tap; do
+		options="$options --tap $tap"
+	done
+	case $1 in */packet) where=$ns-out ;; esac
+	mkfifo "$file.say"
+	ip netns exec "$where" sh -c 'exec "$@"' sh "$KVMGUEST" -name "guest=$name" --hold $options \
+		<>"$file.say" >"$file.out" 2>"$file.err" &
+	vm_pid=$!
+	started $vm_pid
+	await ^done "$file.out"
+}
+
+# say FILE LINE...: each is answered before the next.
+say() {
+	local file=$1 line count
+	shift
+	for line; do
+		count=$(wc -l <"$file.out")
+		echo "$line" >"$file.say"
+		until_true 60 has_lines $((count + 1)) "$file.out" || die "no answer to '$line'"
+	done
+}
+
+# counters FILE IFACE...: what interfaces say of themselves.
+counters() {
+	local file=$1 iface
+	shift
+	for iface; do
+		echo "$iface $(in_ns cat /sys/class/net/$iface/statistics/rx_packets /sys/class/net/$iface/statistics/tx_packets \
+			/sys/class/net/$iface/statistics/tx_dropped | tr '\n' ' ')"
+	done >"$file"
+}
+
+# --- a tap on a bridge
+
+run_net_bridge() {
+	net_begin
+	tap_add vnet0
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	scope_start scope net -j -H
+	say vm "frame $(frame $n $a)" "send 0 1009" "frame $(frame ffffffffffff $a)" "send 0 53" \
+		"frame $(frame 01005e000001 $a)" "send 0 31"
+	say world "frame $(frame $a $n)" "send 0 211" "frame $(frame ffffffffffff $n)" "send 0 17"
+	say vm "take 0 228 1000"
+	scope_end scope $scope_pid
+	counters counters vnet0 eth0
+}
+
+check_net_bridge() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what the guest sent" '[1093, 109300, 1093, 53, 31]' scope.out \
+		'nic("web1"; "vnet0"; "tx") | [.packets, .bytes, .segments, .broadcast, .multicast]'
+	same "what it was sent" '[228, 22800, 17]' scope.out \
+		'nic("web1"; "vnet0"; "rx") | [.packets, .bytes, .broadcast]'
+	same "hops out; the host has its copy of what is for all" \
+		'["eth0>eth0 queue 1093", "vnet0>eth0 forward 1093", "vnet0>virbr0 forward 84"]' scope.out \
+		'hops("web1"; "vnet0"; "tx") | sort'
+	same "hops in" '["eth0>vnet0 forward 228", "vnet0>vnet0 queue 228"]' scope.out 'hops("web1"; "vnet0"; "rx")'
+	same "taken out of the ring" 228 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	same "no drops but by the host, which knows no such protocol" '[["virbr0", 84]]' scope.out \
+		'[nics("web1")[].drops[] | [.at, .count]]'
+	holds "histograms have all of them" scope.out \
+		'[nics("web1")[].hops[] | .packets == .latency.count and .packets == ([.latency.buckets[][2]] | add)] | must(all)'
+	same "as vnet0 counts" "[$(awk '$1 == "vnet0" { print $2 ", " $3 }' counters)]" scope.out \
+		'[nic("web1"; "vnet0"; "tx", "rx").packets]'
+	same "its counters beside ours" '[1093, 228]' scope.out '[nic("web1"; "vnet0"; "tx", "rx").device_packets]'
+}
+
+run_net_two_guests() {
+	net_begin
+	tap_add vnet0
+	tap_add vnet1
+	net_vm one web1 vnet0
+	net_vm two web2 vnet1
+	say two "frame $(frame $n $b)" "send 0 1" # so that the bridge knows where it is
+	scope_start scope net -j
+	say one "frame $(frame $b $a)" "send 0 307"
+	say two "take 0 307 1000" "frame $(frame $a $b)" "send 0 101"
+	say one "take 0 102 1000" # one has been there before
+	scope_end scope $scope_pid
+}
+
+check_net_two_guests() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "counts" '[307, 101, 101, 307]' scope.out '[nic("web1"; "vnet0"; "tx", "rx"), nic("web2"; "vnet1"; "tx", "rx") | .packets]'
+	same "hops of the one" '["vnet0>vnet1 forward 307", "vnet1>vnet1 queue 307"]' scope.out 'hops("web1"; "vnet0"; "tx")'
+	same "hops of the other" '["vnet0>vnet1 forward 307", "vnet1>vnet1 queue 307"]' scope.out 'hops("web2"; "vnet1"; "rx")'
+	same "ways" '["vnet0 > vnet1"]' scope.out '[nic("web2"; "vnet1"; "rx").ways[].way]'
+	same "rings" '[101, 307]' scope.out '[nic("web1"; "vnet0"; "rx"), nic("web2"; "vnet1"; "rx") | .ring_wait.count]'
+}
+
+# Three guests and a NIC: each broadcast goes to three places.
+run_net_flood() {
+	net_begin
+	tap_add vnet0
+	tap_add vnet1
+	tap_add vnet2
+	net_vm one web1 vnet0
+	net_vm two web2 vnet1
+	net_vm three web3 vnet2
+	scope_start scope net -j
+	say one "frame $(frame ffffffffffff $a)" "send 0 103"
+	say two "take 0 103 1000"
+	say three "take 0 103 1000"
+	scope_end scope $scope_pid
+}
+
+check_net_flood() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "sent, and received" '[103, 103, 103]' scope.out \
+		'[nic("web1"; "vnet0"; "tx"), nic("web2"; "vnet1"; "rx"), nic("web3"; "vnet2"; "rx") | .packets]'
+	same "four hops of as many" '{"eth0": 103, "virbr0": 103, "vnet1": 103, "vnet2": 103}' scope.out \
+		'[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "forward") | {(.to): .packets}] | add'
+	same "taken" '[103, 103]' scope.out '[nic("web2"; "vnet1"; "rx"), nic("web3"; "vnet2"; "rx") | .ring_wait.count]'
+	same "none was left behind" '[]' scope.out '[nic("web1"; "vnet0"; "tx").ways[] | select(.way | test("nowhere"))]'
+}
+
+# --- where packets wait, and die
+
+run_net_ring_full() {
+	net_begin
+	tap_add vnet0
+	in_ns ip link set vnet0 txqueuelen 7
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	say vm "frame $(frame $n $a)" "send 0 1"
+	scope_start scope net -j
+	say world "frame $(frame $a $n)" "send 0 60"
+	sleep 0.2
+	say vm "take 0 100 100"
+	scope_end scope $scope_pid
+	in_ns cat /sys/class/net/vnet0/statistics/tx_dropped >dropped
+}
+
+check_net_ring_full() {
+	local dropped
+	dropped=$(cat dropped)
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	at_most "it dropped some" 1 "$dropped"
+	same "sent to it" 60 scope.out 'nic("web1"; "vnet0"; "rx").packets'
+	same "dropped, as it says itself" "[$dropped, $dropped]" scope.out \
+		'nic("web1"; "vnet0"; "rx") | [([.drops[].count] | add), .device_dropped]'
+	holds "where and why" scope.out '[nic("web1"; "vnet0"; "rx").drops[] | [.at, .stage, .reason]] |
+		must(. == [["vnet0", "ring", "FULL_RING"]] or . == [["vnet0", "ring", "tun_net_xmit"]])'
+	same "the rest was taken" "$((60 - dropped))" scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	holds "and has waited" scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.p50 | must(. > 180000000)'
+	holds "it is said" scope.out '[.[].vms[].findings[]?.finding] | must(any(. == "ring_full"))'
+}
+
+run_net_bridge_drops() {
+	net_begin
+	tap_add vnet0
+	tap_add vnet1
+	in_ns bridge link set dev vnet0 isolated on || skip "bridges can't isolate here"
+	in_ns bridge link set dev vnet1 isolated on
+	net_vm one web1 vnet0
+	net_vm two web2 vnet1
+	say two "frame $(frame $n $b)" "send 0 1"
+	scope_start scope net -j
+	say one "frame $(frame $b $a)" "send 0 29"
+	scope_end scope $scope_pid
+}
+
+check_net_bridge_drops() {
+	same "dropped by the bridge" '[29, "vnet0", "received"]' scope.out \
+		'nic("web1"; "vnet0"; "tx").drops | [([.[].count] | add), .[0].at, .[0].stage]'
+	same "nothing came to the other" 0 scope.out 'nic("web2"; "vnet1"; "rx").packets'
+	holds "it is said" scope.out '[.[].vms[].findings[]? | select(.finding == "not_forwarded").count] | must(. == [29])'
+	note "$(value scope.out 'nic("web1"; "vnet0"; "tx").drops[0].reason')"
+}
+
+run_net_qdisc() {
+	net_begin
+	tap_add vnet0
+	in_ns tc qdisc add dev eth0 root tbf rate 80kbit burst 1000 limit 3000 || skip "this kernel has no tbf"
+	net_vm vm web1 vnet0
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 61"
+	until_true 20 empty_qdisc
+	scope_end scope $scope_pid
+	in_ns tc -s qdisc show dev eth0 >tbf
+}
+
+empty_qdisc() {
+	in_ns tc -s qdisc show dev eth0 | grep -q 'backlog 0b'
+}
+
+check_net_qdisc() {
+	local sent dropped
+	sent=$(sed -n 's/^ Sent [0-9]* bytes \([0-9]*\) pkt.*/\1/p' tbf)
+	dropped=$(sed -n 's/.*dropped \([0-9]*\),.*/\1/p' tbf)
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	at_most "it dropped some" 1 "$dropped"
+	same "sent and dropped, as the qdisc says" "[61, $sent, $dropped]" scope.out 'nic("web1"; "vnet0"; "tx") |
+		[.packets, ([.hops[] | select(.stage == "queue").packets] | add), ([.drops[].count] | add)]'
+	holds "where and why" scope.out '[nic("web1"; "vnet0"; "tx").drops[] | [.at, .stage]] | must(. == [["eth0", "queue"]])'
+	holds "it waited there" scope.out '[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "queue").latency.max] |
+		must(.[0] > 50000000)'
+	holds "and nowhere else" scope.out '[nic("web1"; "vnet0"; "tx").hops[] | select(.stage != "queue").latency.p50] |
+		must(max < 5000000)'
+	note "$(value scope.out 'nic("web1"; "vnet0"; "tx").drops[0].reason')"
+}
+
+run_net_netem() {
+	net_begin
+	tap_add vnet0
+	in_ns tc qdisc add dev eth0 root netem delay 5ms || skip "this kernel has no netem"
+	net_vm vm web1 vnet0
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 59"
+	until_true 20 empty_qdisc
+	scope_end scope $scope_pid
+}
+
+check_net_netem() {
+	holds "5 ms on the queue" scope.out '[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "queue") |
+		.packets, .latency.p50] | must(.[0] == 59 and .[1] > 4500000 and .[1] < 50000000)'
+	holds "and nowhere else" scope.out '[nic("web1"; "vnet0"; "tx").hops[] | select(.stage != "queue").latency.p50] |
+		must(max < 1000000)'
+}
+
+# --- through the host
+
+ip_frame() { # to virbr0's address, 10.9.0.2 -> 10.8.0.2, UDP, with the right checksum
+	echo "$1${a}08004500005600000000401166830a0900020a080002100020000042$zeros" | cut -c1-200
+}
+
+run_net_routed() {
+	local mac
+	net_begin
+	tap_add vnet0
+	in_ns ip link set eth0 nomaster
+	in_ns ip addr add 10.9.0.1/24 dev virbr0
+	in_ns ip addr add 10.8.0.1/24 dev eth0
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth0
+	if in_ns nft add table ip nat 2>/dev/null; then
+		in_ns nft add chain ip nat post '{ type nat hook postrouting priority 100; }' &&
+			in_ns nft add rule ip nat post oif eth0 masquerade && echo yes >nat
+	fi
+	mac=$(in_ns cat /sys/class/net/virbr0/address | tr -d :)
+	net_vm vm web1 vnet0
+	scope_start scope net -j
+	say vm "frame $(ip_frame "$mac")" "send 0 503"
+	scope_end scope $scope_pid
+}
+
+check_net_routed() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "hops" '["vnet0>virbr0 forward 503", "virbr0>eth0 forward 503", "eth0>eth0 queue 503"]' scope.out \
+		'hops("web1"; "vnet0"; "tx")'
+	same "way" '[["vnet0 > virbr0 > eth0", 503]]' scope.out '[nic("web1"; "vnet0"; "tx").ways[] | [.way, .packets]]'
+	note "$(cat nat 2>/dev/null || echo no) masquerading"
+}
+
+run_net_no_route() {
+	local mac
+	net_begin
+	tap_add vnet0
+	in_ns ip addr add 10.9.0.1/24 dev virbr0
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	mac=$(in_ns cat /sys/class/net/virbr0/address | tr -d :)
+	net_vm vm web1 vnet0
+	scope_start scope net -j
+	say vm "frame $(ip_frame "$mac")" "send 0 37"
+	scope_end scope $scope_pid
+}
+
+check_net_no_route() {
+	same "dropped after virbr0 had it" '[37, "virbr0", "received"]' scope.out \
+		'nic("web1"; "vnet0"; "tx").drops | [([.[].count] | add), .[0].at, .[0].stage]'
+	note "$(value scope.out 'nic("web1"; "vnet0"; "tx").drops[0].reason')"
+}
+
+# --- what people ask
+
+run_net_arp() {
+	net_begin
+	tap_add vnet0
+	net_vm vm web1 vnet0
+	in_ns ip addr add 10.9.0.1/24 dev virbr0
+	scope_start scope net -j
+	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090063" "send 0 5"
+	scope_report scope $scope_pid
+	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090001" "send 0 3" "take 0 3 1000"
+	scope_end scope $scope_pid
+}
+
+check_net_arp() {
+	same "requests, replies" '[[5, 0], [3, 3]]' scope.out '[.[].vms[] | select(.name == "web1") |
+		[(.nics[] | select(.direction == "tx").arp_requests), (.nics[] | select(.direction == "rx").arp_replies)]]'
+	same "found" '[["arp_unanswered", 5]]' scope.out '[.[].vms[].findings[]? | [.finding, .count]]'
+	same "the answer's way" '["virbr0 > vnet0"]' scope.out '[.[-1].vms[].nics[]?.ways[]? | .way | select(endswith("> vnet0"))]'
+}
+
+# --- what comes and goes
+
+# A tap that appears while it runs is there a second later; one that takes its ifindex is another.
+run_net_hot_plug() {
+	net_begin
+	net_vm vm web1 wire/packet
+	tap_add vnet0
+	net_vm one web2 vnet0
+	scope_start scope net -j
+	tap_add vnet5
+	index=$(in_ns cat /sys/class/net/vnet5/ifindex)
+	net_vm two web3 vnet5
+	sleep 1.2
+	say two "frame $(frame $n $b)" "send 0 41"
+	scope_report scope $scope_pid
+	say two "close 0"
+	vm_kill $vm_pid
+	in_ns ip tuntap del vnet5 mode tap
+	in_ns ip link add name vnet5 index "$index" type dummy 2>/dev/null && in_ns ip link del vnet5
+	sleep 1.2
+	scope_end scope $scope_pid
+}
+
+check_net_hot_plug() {
+	same "seen" 41 scope.out '[.[0].vms[] | select(.name == "web3").nics[] | select(.direction == "tx").packets] | add'
+	same "nobody else's; it was flooded to that one" '[0, 41]' scope.out '. as $all | ["tx", "rx"] | map(. as $d | [$all[].vms[] |
+		select(.name == "web2").nics[] | select(.direction == $d).packets] | add)'
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Screens of packets: see layout_net.h. */
+#include <stdlib.h>
+#include <string.h>
+#include "layout.h"
+#include "layout_net.h"
+#include "util.h"
+
+#define NAME_COLUMNS 28
+
+static bool is_rx(const struct row *nic)
+{
+	return !strcmp(row__get_text(nic, "direction"), "rx");
+}
+
+/* "vnet0 -> eth0": through a bridge, routing, a link; "eth0 queue"; "eth0 driver". */
+static const char *hop_name(struct text *t, const struct row *hop)
+{
+	const char *stage = row__get_text(hop, "stage");
+	const char *from = text__safe(t, row__get_text(hop, "from"), 16);
+
+	if (strcmp(stage, "forward"))
+		return text__format(t, "%s %s", from, stage);
+	return text__format(t, "%s %s %s", from, text__opts(t)->unicode ? "→" : "->",
+			    text__safe(t, row__get_text(hop, "to"), 16));
+}
+
+static void hop_line(struct text *t, const char *name, const char *packets,
+		     const struct histogram *h)
+{
+	static const double q[] = {0.5, 0.99, 0.999};
+
+	text__cell(t, name);
+	text__cell(t, packets);
+	layout__percentiles(t, h, q, ARRAY_SIZE(q));
+}
+
+static void hops(struct text *t, const struct row *nic)
+{
+	const struct rows *list = row__get_rows(nic, "hops");
+	const struct histogram *ring = row__get_hist(nic, "ring_wait");
+
+	text__table(t, 2);
+	text__column(t, "hop", TEXT_LEFT, 0);
+	text__column(t, "packets", TEXT_RIGHT, 0);
+	text__column(t, "p50", TEXT_RIGHT, 0);
+	text__column(t, "p99", TEXT_RIGHT, 0);
+	text__column(t, "p99.9", TEXT_RIGHT, 1);
+	text__column(t, "max", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < list->n; i++)
+		hop_line(t, hop_name(t, list->row[i]),
+			 text__exact(t, row__get_u64(list->row[i], "packets")),
+			 row__get_hist(list->row[i], "latency"));
+	if (ring && ring->count)
+		hop_line(t,
+			 text__format(t, "%s ring", text__safe(t, row__get_text(nic, "name"), 16)),
+			 text__exact(t, ring->count), ring);
+	text__table_end(t);
+}
+
+static void histograms(struct text *t, const char *vm, const struct row *nic)
+{
+	const struct rows *list = row__get_rows(nic, "hops");
+	const struct histogram *ring = row__get_hist(nic, "ring_wait");
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct histogram *h = row__get_hist(list->row[i], "latency");
+
+		if (!h->count)
+			continue;
+		text__blank(t);
+		text__histogram(t,
+				text__format(t, "%s   %s", text__safe(t, vm, NAME_COLUMNS),
+					     hop_name(t, list->row[i])),
+				h, 'n');
+	}
+	if (!ring || !ring->count)
+		return;
+	text__blank(t);
+	text__histogram(t,
+			text__format(t, "%s   %s ring", text__safe(t, vm, NAME_COLUMNS),
+				     text__safe(t, row__get_text(nic, "name"), 16)),
+			ring, 'n');
+}
+
+/* All ways, where there is more than one or it does not just lead on. */
+static void ways(struct text *t, const struct row *nic)
+{
+	const struct rows *list = row__get_rows(nic, "ways");
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		all += row__get_u64(list->row[i], "packets");
+	if (list->n < 2 && !(list->n && strchr(row__get_text(list->row[0], "way"), '(')))
+		return;
+	text__table(t, 2);
+	text__column(t, "way", TEXT_LEFT, 0);
+	text__column(t, "packets", TEXT_RIGHT, 0);
+	text__column(t, "share", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < list->n; i++) {
+		uint64_t n = row__get_u64(list->row[i], "packets");
+
+		text__cell(t, text__safe(t, row__get_text(list->row[i], "way"), 60));
+		text__cell(t, text__exact(t, n));
+		text__cell(t, text__percent(t, (double)n / all));
+	}
+	text__table_end(t);
+}
+
+static void drops(struct text *t, const struct row *nic, uint64_t elapsed_ns)
+{
+	const struct rows *list = row__get_rows(nic, "drops");
+
+	text__table(t, 2);
+	text__column(t, "dropped at", TEXT_LEFT, 0);
+	text__column(t, "reason", TEXT_LEFT, 0);
+	text__column(t, "packets", TEXT_RIGHT, 0);
+	text__column(t, "/s", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct row *d = list->row[i];
+		const char *stage = row__get_text(d, "stage");
+
+		text__cell(t, text__format(t, "%s %s", text__safe(t, row__get_text(d, "at"), 16),
+					   strcmp(stage, "received") ? stage : ""));
+		text__cell(t, text__safe(t, row__get_text(d, "reason"), 40));
+		text__cell_color(t, text__exact(t, row__get_u64(d, "count")), TEXT_RED);
+		text__cell(t, text__rate(t, row__get_u64(d, "count"), elapsed_ns));
+	}
+	text__table_end(t);
+}
+
+/* What the interface itself has counted, where that is something else. */
+static void device(struct text *t, const struct row *nic)
+{
+	uint64_t ours = row__get_u64(nic, "packets"), theirs = row__get_u64(nic, "device_packets");
+	uint64_t dropped = row__get_u64(nic, "device_dropped");
+	uint64_t apart = ours > theirs ? ours - theirs : theirs - ours;
+
+	if (!row__field(nic, "device_packets") || (apart <= ours / 1000 && !dropped))
+		return;
+	text__line(t, "  the interface itself has counted %s packets, %s dropped and %s errors",
+		   text__exact(t, theirs), text__exact(t, dropped),
+		   text__exact(t, row__get_u64(nic, "device_errors")));
+}
+
+void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
+{
+	const struct rows *nics = row__get_rows(vm, "nics");
+	bool host = !row__get_u64(vm, "pid");
+
+	for (size_t i = 0; i < nics->n; i++) {
+		const struct row *nic = nics->row[i];
+		uint64_t packets = row__get_u64(nic, "packets");
+		uint64_t multi = row__get_u64(nic, "multicast"),
+			 broad = row__get_u64(nic, "broadcast");
+		uint64_t segments = row__get_u64(nic, "segments");
+
+		if (host) {
+			text__colored(t, TEXT_BOLD,
+				      "%s   received by %s, and died before it was known for whom",
+				      row__get_text(vm, "name"),
+				      text__safe(t, row__get_text(nic, "name"), 16));
+			drops(t, nic, elapsed_ns);
+			continue;
+		}
+		text__colored(
+			t, TEXT_BOLD, "%s   %s   guest %s   %s packets   %s/s   %s/s%s%s%s",
+			text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
+			text__safe(t, row__get_text(nic, "name"), 16), is_rx(nic) ? "RX" : "TX",
+			text__exact(t, packets), text__rate(t, packets, elapsed_ns),
+			text__bytes(t, row__get_u64(nic, "bytes") * 1e9 / elapsed_ns),
+			broad ? text__format(t, "   broadcast %s", text__exact(t, broad)) : "",
+			multi ? text__format(t, "   multicast %s", text__exact(t, multi)) : "",
+			segments > packets
+				? text__format(t, "   segments %s", text__exact(t, segments))
+				: "");
+		hops(t, nic);
+		ways(t, nic);
+		drops(t, nic, elapsed_ns);
+		device(t, nic);
+		if (text__opts(t)->histograms)
+			histograms(t, row__get_text(vm, "name"), nic);
+	}
+}
+
+void layout__findings(struct text *t, const struct row *vm)
+{
+	const struct rows *list = row__get_rows(vm, "findings");
+
+	for (size_t i = 0; i < list->n; i++)
+		text__colored(t, TEXT_YELLOW, "! %s: %s",
+			      text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
+			      row__get_text(list->row[i], "text"));
+}
+
+/* --- one line an interface */
+
+/* "eth0 queue p99 7.70 ms": the hop, or the ring, that the slowest hundredth waits for most. */
+static const char *slowest(struct text *t, const struct row *nic)
+{
+	const struct rows *list = row__get_rows(nic, "hops");
+	const struct histogram *ring = row__get_hist(nic, "ring_wait");
+	uint64_t most = ring && ring->count ? histogram__percentile(ring, 0.99) : 0;
+	const char *name = most ? "ring_wait" : NULL;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct histogram *h = row__get_hist(list->row[i], "latency");
+		uint64_t p99 = h->count ? histogram__percentile(h, 0.99) : 0;
+
+		if (p99 <= most)
+			continue;
+		most = p99;
+		name = hop_name(t, list->row[i]);
+	}
+	return name ? text__format(t, "%s p99 %s", name, text__ns(t, most)) : NULL;
+}
+
+static const char *worst_drop(struct text *t, const struct row *nic, uint64_t elapsed_ns)
+{
+	const struct rows *list = row__get_rows(nic, "drops");
+	const struct row *worst = NULL;
+
+	for (size_t i = 0; i < list->n; i++)
+		if (!worst || row__get_u64(list->row[i], "count") > row__get_u64(worst, "count"))
+			worst = list->row[i];
+	return worst ? text__format(t, "%s %s",
+				    text__rate(t, row__get_u64(worst, "count"), elapsed_ns),
+				    text__safe(t, row__get_text(worst, "reason"), 24))
+		     : NULL;
+}
+
+void layout__net_summary(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
+{
+	text__table(t, 0);
+	text__column(t, "NET", TEXT_LEFT, 0);
+	text__column(t, "nic", TEXT_LEFT, 0);
+	text__column(t, "dir", TEXT_LEFT, 0);
+	text__column(t, "pkt/s", TEXT_RIGHT, 0);
+	text__column(t, "bytes/s", TEXT_RIGHT, 1);
+	text__column(t, "slowest hop", TEXT_LEFT, 0);
+	text__column(t, "drops/s", TEXT_LEFT, 0);
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct rows *nics = row__get_rows(vms->row[i], "nics");
+
+		for (size_t k = 0; k < nics->n; k++) {
+			const struct row *nic = nics->row[k];
+
+			if (!row__get_u64(nic, "packets") && !row__get_rows(nic, "drops")->n)
+				continue;
+			text__cell(t, text__safe(t, row__get_text(vms->row[i], "name"), 20));
+			text__cell(t, text__safe(t, row__get_text(nic, "name"), 16));
+			text__cell(t, row__get_text(nic, "direction"));
+			text__cell(t, text__rate(t, row__get_u64(nic, "packets"), elapsed_ns));
+			text__cell(t,
+				   text__bytes(t, row__get_u64(nic, "bytes") * 1e9 / elapsed_ns));
+			text__cell(t, slowest(t, nic));
+			text__cell_color(t, worst_drop(t, nic, elapsed_ns), TEXT_RED);
+		}
+	}
+	text__table_end(t);
+}
