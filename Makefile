@@ -9,7 +9,9 @@ SHELL := /bin/bash
 
 NATIVE  := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 ARCH    ?= $(NATIVE)
-CC      ?= gcc
+ifeq ($(origin CC),default) # make's own, cc, is not everywhere
+  CC := gcc
+endif
 CLANG   ?= clang
 BPFTOOL ?= bpftool
 V       ?= 0
@@ -85,10 +87,10 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot test-programs \
+.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
         deps-build deps-test
 
-all: $(B)/kvmscope $(if $(SYSROOT),,$(B)/kvmscoped) ## build/kvmscope, build/kvmscoped
+all: $(B)/kvmscope $(B)/kvmscoped ## build/kvmscope, build/kvmscoped
 
 # --- kernel side: every domain one object, linked to one, wrapped in one skeleton
 
@@ -180,7 +182,17 @@ $(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(wildcard tests/bpf/*.h include
 	$(call say,TEST)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter %.c,$^) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
 
-check: all $(UNIT_TESTS) $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
+# The unit tests again, with each access to memory and each operation looked at.
+sanitized: # build/sanitized/tests/unit
+	$(Q)CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+		$(MAKE) --no-print-directory B=$(B)/sanitized unit-tests
+
+unit-tests: $(UNIT_TESTS)
+
+check-toolchains: ## all with the compilers of Debian 12 and 13; network for the first time
+	$(Q)tests/run toolchains $(B)
+
+check: all $(UNIT_TESTS) sanitized $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
 	$(Q)tests/run unit $(B)
 
 check-bpf: all $(BPF_TESTS) ## loads every program on this kernel; root
@@ -211,7 +223,7 @@ bench: all static $(GUEST) $(BENCH) ## what an event costs, in instructions, bes
 	$(Q)tests/bench/run $(B)
 
 test: deps-test ## installs what the tests need, builds, runs them all
-	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUESTS) $(BPF_TESTS) $(UNIT_TESTS) $(FUZZERS)
+	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUESTS) $(BPF_TESTS) $(UNIT_TESTS) sanitized $(FUZZERS)
 	$(Q)tests/run all $(B)
 
 demo: deps-build ## installs what the build needs, builds, traces this host's VMs and a demo VM
