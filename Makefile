@@ -71,9 +71,9 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard test
 FUZZERS    := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/fuzz_*.c)))
 SKEL       := $(B)/kvmscope.skel.h
 
+WERROR   ?= -Werror
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wformat=2 -Wno-unused-parameter $(WERROR)
-WERROR   ?= -Werror
 LIBS     := libbpf json-c expat libcap-ng
 DAEMON_LIBS := libmicrohttpd libprotobuf-c zlib libsystemd
 CPPFLAGS += -D_GNU_SOURCE -DKVMSCOPE_VERSION='"$(VERSION)"' -Iinclude -iquote src -iquote $(B)
