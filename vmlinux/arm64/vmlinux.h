@@ -83,6 +83,43 @@ struct timespec64 {
 	long int tv_nsec;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	int ifindex;
+	unsigned int mtu;
+	possible_net_t nd_net;
+};
+
+typedef unsigned int sk_buff_data_t;
+
+struct sk_buff {
+	struct net_device *dev;
+	unsigned int len;
+	int skb_iif;
+	unsigned char *head;
+	unsigned char *data;
+	sk_buff_data_t end;
+	__be16 protocol;
+	__u16 network_header;
+	__u8 pkt_type : 3;
+};
+
+struct skb_shared_info {
+	short unsigned int gso_size;
+	short unsigned int gso_segs;
+};
+
 struct task_struct___since_5_14 {
 	unsigned int __state;
 };
