@@ -24,6 +24,10 @@ TRIPLET       := $(TRIPLET_$(ARCH))
 prefix      ?= /usr/local
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
+datadir     ?= $(prefix)/share
+sysconfdir  ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
+unitdir     ?= $(prefix)/lib/systemd/system
+sysusersdir ?= $(prefix)/lib/sysusers.d
 completions ?= $(prefix)/share/bash-completion/completions
 
 VERSION := $(shell sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)
@@ -88,7 +92,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
+.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install deb demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
         deps-build deps-test
 
 all: $(B)/kvmscope $(B)/kvmscoped ## build/kvmscope, build/kvmscoped
@@ -237,11 +241,24 @@ deps-build deps-test:
 
 install: all ## DESTDIR, prefix
 	install -D -m 755 $(B)/kvmscope $(DESTDIR)$(sbindir)/kvmscope
-	install -D -m 644 tools/kvmscope.8 $(DESTDIR)$(mandir)/man8/kvmscope.8
+	install -D -m 755 $(B)/kvmscoped $(DESTDIR)$(sbindir)/kvmscoped
+	install -D -m 644 -t $(DESTDIR)$(mandir)/man8 tools/kvmscope.8 tools/kvmscoped.8
 	install -D -m 644 packaging/kvmscope.bash $(DESTDIR)$(completions)/kvmscope
+	install -D -m 644 packaging/kvmscoped.conf $(DESTDIR)$(sysconfdir)/kvmscope/kvmscoped.conf
+	install -d $(DESTDIR)$(unitdir)
+	sed 's,/usr/sbin/,$(sbindir)/,' packaging/systemd/kvmscoped.service \
+		>$(DESTDIR)$(unitdir)/kvmscoped.service
+	install -m 644 -t $(DESTDIR)$(unitdir) packaging/systemd/kvmscoped.socket
+	install -D -m 644 packaging/systemd/kvmscope.sysusers $(DESTDIR)$(sysusersdir)/kvmscope.conf
+	install -D -m 644 -t $(DESTDIR)$(datadir)/kvmscope packaging/prometheus/kvmscope.rules.yml \
+		packaging/grafana/kvmscope.json
 
 sysroot: # for ARCH=arm64: where its libraries are
 	@echo $(SYSROOT)
+
+# Debian's tools want debian/ in the source: in a copy
+deb: ## build/deb/*.deb: packages kvmscope and kvmscoped
+	$(Q)packaging/deb $(B)/deb $(VERSION)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -229,8 +229,57 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 		net_rows__host(ctx->delta, net->nics, reasons, row);
 }
 
+static const struct export exports[] = {
+	{
+		.list = "nics",
+		.field = "packets",
+		.info = &counter_infos[KS_C_NET_PACKETS],
+		.label = {{"nic", "name"}, {"direction", "direction"}},
+	},
+	{
+		.list = "nics",
+		.field = "bytes",
+		.info = &counter_infos[KS_C_NET_BYTES],
+		.label = {{"nic", "name"}, {"direction", "direction"}},
+	},
+	{
+		.list = "nics.hops",
+		.field = "latency",
+		.info = &metric_infos[KS_M_NET_HOP],
+		.label = {{"nic", "name"},
+			  {"direction", "direction"},
+			  {"from", "from"},
+			  {"to", "to"}},
+	},
+	{
+		.list = "nics",
+		.field = "ring_wait",
+		.info = &metric_infos[KS_M_NET_RING_WAIT],
+		.label = {{"nic", "name"}, {"direction", "direction"}},
+	},
+	{
+		.list = "nics.drops",
+		.field = "count",
+		.info = &(const struct metric_info){"net_drops", "none", 1, "Packets that died."},
+		.label = {{"nic", "name"},
+			  {"direction", "direction"},
+			  {"at", "at"},
+			  {"reason", "reason"}},
+	},
+};
+
+/* Counts are of all packets; how long one takes is measured on one of so many. */
+static const struct level levels[] = {
+	{"1 in 16", LEVEL_ALL, TRACE_NET, "cfg_net_sample", 16},
+	{"1 in 256", LEVEL_SAMPLING, TRACE_NET, "cfg_net_sample", 256},
+};
+
 DOMAIN(domain_net) = {
 	.name = "net",
+	.levels = levels,
+	.n_levels = ARRAY_SIZE(levels),
+	.exports = exports,
+	.n_exports = ARRAY_SIZE(exports),
 	.events = events,
 	.n_events = ARRAY_SIZE(events),
 	.subjects = KS_D_NET,
