@@ -86,6 +86,8 @@ static void apply_levels(struct worker *w, struct monitor_opts *how)
 {
 	size_t n = 0;
 
+	how->modes = 0;
+	w->n_constants = 0;
 	for (size_t i = 0; i < w->n_all; i++) {
 		const struct level *level = limit__level(&w->limit, w->all[i]);
 
@@ -99,6 +101,7 @@ static void apply_levels(struct worker *w, struct monitor_opts *how)
 			w->constants[w->n_constants++] =
 				(struct session_constant){level->variable, level->value};
 	}
+	w->names[n] = NULL;
 	how->trace = how->report = w->names;
 	how->constants = w->constants;
 	how->n_constants = w->n_constants;
@@ -373,15 +376,21 @@ static void leave_legacy(struct worker *w)
 	buffer__free(&b);
 }
 
+/* The limit's state begins anew, for it counts domains by their numbers. */
+static void init_limit(struct worker *w)
+{
+	limit__init(&w->limit, w->config->max_cpu, w->config->calm_ns);
+	for (size_t i = 0; i < w->n_all; i++)
+		limit__add(&w->limit, w->all[i]);
+}
+
 /* The limit's state, before anything is loaded. */
 static void read_legacy(struct worker *w)
 {
 	struct legacy legacy;
 	struct limit *l = &legacy.limit;
 
-	limit__init(&w->limit, w->config->max_cpu, w->config->calm_ns);
-	for (size_t i = 0; i < w->n_all; i++)
-		limit__add(&w->limit, w->all[i]);
+	init_limit(w);
 	if (pread(w->args->memory_fd, &legacy, sizeof(legacy), 0) != sizeof(legacy))
 		return;
 	w->loads = legacy.loads;
@@ -438,16 +447,40 @@ static bool works_unprivileged(void *arg)
 	return !session__losses(s, losses) && !session__adopt(s, &nobody, 1);
 }
 
+/*
+ * Loads and attaches. A domain that can't be had on this kernel is an error where it was asked for;
+ * in the default set it is a warning, and the rest goes on without it.
+ */
+static int start(struct worker *w, struct monitor_opts *how, char **ret_error)
+{
+	for (;;) {
+		int err;
+
+		apply_levels(w, how);
+		w->monitor = monitor__new(how);
+		err = monitor__check(w->monitor, ret_error);
+		if (err)
+			return err;
+		err = monitor__start(w->monitor, ret_error);
+		if (!err || err == -EPERM || err == -ENOMEM || w->config->domains || w->n_all == 1)
+			return err;
+		/* the last one needs most of a kernel: the order is that of the default */
+		log__say(LOG_WARNING, "%s; going on without domain %s", *ret_error,
+			 w->all[--w->n_all]->name);
+		free(*ret_error);
+		monitor__free(w->monitor);
+		init_limit(w);
+	}
+}
+
 /* Loads, attaches, and drops what that took. Returns -1, or an exit status. */
-static int load(struct worker *w, const struct monitor_opts *how)
+static int load(struct worker *w, struct monitor_opts *how)
 {
 	char *error;
 	bool bpf;
 	int err;
 
-	w->monitor = monitor__new(how);
-	err = monitor__check(w->monitor, &error);
-	err = err ?: monitor__start(w->monitor, &error);
+	err = start(w, how, &error);
 	if (err)
 		return failed(err, error);
 	bpf = privileges__bpf_needed(w->config->user, works_unprivileged, w->monitor->session);
@@ -639,7 +672,6 @@ int worker__run(const struct worker_args *args)
 	}
 	w.ledger = ledger__new(&args->config->ledger);
 	read_legacy(&w);
-	apply_levels(&w, &how);
 	status = load(&w, &how);
 	if (status < 0) {
 		w.loads++;
