@@ -278,3 +278,85 @@ check_daemon_options() {
 	"$tests/openmetrics" conf.om >/dev/null 2>err || failed "$(cat err)"
 	says_not conf.om 'vcpu_time'
 }
+
+# --- a real Prometheus: classic and native histograms, and what kvmscope itself says
+
+query() {
+	curl -s -f -G --data-urlencode "query=$2" "http://127.0.0.1:$1/api/v1/query"
+}
+
+# prometheus_start PORT OPTION...: on loopback, in a directory of its own. Sets prometheus_pid.
+prometheus_start() {
+	local port=$1
+	shift
+	prometheus --config.file="$PWD/prometheus.yml" --storage.tsdb.path="$PWD/data.$port" \
+		--web.listen-address="127.0.0.1:$port" "$@" >"prometheus.$port" 2>&1 &
+	prometheus_pid=$!
+	started $prometheus_pid
+}
+
+run_daemon_in_prometheus() {
+	command -v prometheus >/dev/null || skip "no prometheus here"
+	"${KVMSCOPE}d" --listen 127.0.0.1:19738 2>one.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached one.err
+	cat >prometheus.yml <<-'END'
+		global: {scrape_interval: 1s, evaluation_interval: 1s}
+		rule_files: [rules.yml]
+		scrape_configs: [{job_name: kvmscope, static_configs: [{targets: ['127.0.0.1:19738']}]}]
+	END
+	# the storm's rule as shipped, at a rate and in a time that a test can wait for; here there are only exits to user space
+	cat >rules.yml <<-'END'
+		groups: [{name: t, rules: [{alert: KvmscopeExitStorm, expr: 'sum by (vm, reason) (rate(kvmscope_userspace_exits_total[5s])) > 1000'}]}]
+	END
+	prometheus_start 19091
+	prometheus_start 19092 --enable-feature=native-histograms
+	scope_start scope exits --by userspace -j -H
+	vm_start vm web1 --out 50021 --mmio 20011
+	vm_go vm
+	vm_end vm $vm_pid
+	scope_end scope $scope_pid
+	vm='{vm="web1",reason="io"}'
+	until_true 30 eval 'query 19091 "kvmscope_userspace_exits_total$vm == 50022" | grep -q value && query 19092 "kvmscope_userspace_exits_total$vm == 50022" | grep -q value' || true
+	query 19091 "kvmscope_userspace_exits_total$vm" >count.json
+	for q in 0.5 0.9 0.99; do
+		query 19091 "histogram_quantile($q, kvmscope_userspace_exit_handling_seconds_bucket$vm)" >classic.$q.json
+		query 19092 "histogram_quantile($q, kvmscope_userspace_exit_handling_seconds$vm)" >native.$q.json
+	done
+	query 19091 'count({job="kvmscope",__name__=~"kvmscope_.*"})' >arrived.json
+	curl -s http://127.0.0.1:19738/metrics | grep -vc '^#' >served
+	vm_start storm db1 --forever --out 100
+	vm_go storm
+	firing='ALERTS{alertname="KvmscopeExitStorm",alertstate="firing",vm="db1"}'
+	until_true 30 eval 'query 19091 "$firing" | grep -q value' || true
+	query 19091 "$firing" >alert.json
+	vm_kill $vm_pid
+	daemon_end $daemon_pid
+}
+
+# of FILE: the number that the query yields
+answer_of() {
+	jq -r '.data.result[0].value[1]' "$1"
+}
+
+check_daemon_in_prometheus() {
+	local q key ours
+	[ "$(answer_of count.json)" = 50022 ] || failed "the count: $(cat count.json)"
+	[ "$(jq '.data.result | length' alert.json)" -ge 1 ] || failed "no alert of the storm: $(cat alert.json)"
+	# series that come with the next VM may be served already
+	at_most "series that did not arrive" "$(($(cat served) - $(answer_of arrived.json)))" 0
+	for q in 0.5 0.9 0.99; do
+		key=p${q#0.} && [ $q != 0.5 ] || key=p50
+		[ $q != 0.9 ] || key=p90
+		ours=$(value scope.out "[.[].vms[] | select(.name == \"web1\").userspace[] | select(.reason == \"io\").latency.$key] | max")
+		# classic: in the same of its buckets, which are four wide; native: half of our bucket and one of its own
+		awk -v a="$(answer_of classic.$q.json)" -v b="$ours" 'BEGIN {
+			a *= 1e9; low = 0; high = 512
+			while (b >= high) { low = high; high *= 4 }
+			exit !(a >= low && a <= high) }' || failed "classic $q: $(answer_of classic.$q.json) s, kvmscope says $ours ns"
+		awk -v a="$(answer_of native.$q.json)" -v b="$ours" 'BEGIN { exit !(a * 1e9 >= b * 0.88 && a * 1e9 <= b * 1.12) }' ||
+			failed "native $q: $(answer_of native.$q.json) s, kvmscope says $ours ns"
+		note "p$q: $ours ns, classic $(answer_of classic.$q.json), native $(answer_of native.$q.json) s"
+	done
+}
