@@ -317,7 +317,7 @@ static __noinline int rest_end(const struct bio *bio, __u64 now, __u64 bytes)
 static __always_inline int on_complete(const struct request *rq, __u64 error, __u32 bytes,
 				       const bool typed)
 {
-	const struct bio *bio = LOAD(rq, bio), *next;
+	const struct bio *bio = LOAD(rq, bio);
 	__u32 left = LOAD(rq, __data_len), op = 0, size;
 	struct ks_request *r = rq_find((__u64)rq);
 	__u64 now = bpf_ktime_get_ns();
@@ -364,9 +364,9 @@ static __always_inline int on_complete(const struct request *rq, __u64 error, __
 		}
 		bio_end(b, now);
 	}
-	next = LOAD(bio, bi_next);
-	if (next)
-		rest_end(next, now, bytes - size);
+	/* read anew: v6.12's verifier gives disk_bio_end() no pointer of a type for a number */
+	if (LOAD(bio, bi_next))
+		rest_end(BPF_CORE_READ(bio, bi_next), now, bytes - size);
 	return 0;
 }
 
