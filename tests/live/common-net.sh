@@ -16,12 +16,22 @@ frame() { # TO FROM
 	echo "$1${2}88b5$zeros"
 }
 
-in_ns() {
-	ip netns exec "$ns-in" "$@"
-}
+# busybox's ip knows too little
+ip_tool=ip
+if command -v iproute2 >/dev/null; then
+	ip_tool=iproute2
+	ip() {
+		iproute2 "$@"
+	}
+fi
 
-out_ns() {
-	ip netns exec "$ns-out" "$@"
+in_ns() {
+	if [ "$1" = ip ]; then
+		shift
+		ip -n "$ns-in" "$@"
+	else
+		ip netns exec "$ns-in" "$@"
+	fi
 }
 
 net_end() {
@@ -71,7 +81,7 @@ net_vm() {
 	done
 	case $1 in */packet) where=$ns-out ;; esac
 	mkfifo "$file.say"
-	ip netns exec "$where" sh -c 'exec "$@"' sh "$KVMGUEST" -name "guest=$name" --hold $options \
+	"$ip_tool" netns exec "$where" "$KVMGUEST" -name "guest=$name" --hold $options \
 		<>"$file.say" >"$file.out" 2>"$file.err" &
 	vm_pid=$!
 	started $vm_pid
