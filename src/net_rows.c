@@ -240,7 +240,7 @@ static void add_ways(const struct side *side, struct row *row)
 	for (size_t i = 0; i < side->n; i++) {
 		const struct snap_subject *s = side->s[i];
 		const struct net_nic *nic = net_nics__get(side->nics, nic_of(side, s));
-		uint64_t on, left;
+		uint64_t on, left, own = s->n[KS_C_NET_PACKETS] - s->n[KS_C_NET_COPIES];
 
 		if (!is(side, s, KS_NET_WAY) && !(tx && is(side, s, KS_NET_ALL)))
 			continue;
@@ -251,11 +251,10 @@ static void add_ways(const struct side *side, struct row *row)
 			continue;
 		}
 		if (is(side, s, KS_NET_WAY) && (!nic || strcmp(nic->kind, "bridge"))) {
-			add_way(side, s, NULL, less(s->n[KS_C_NET_PACKETS], on), row);
+			add_way(side, s, NULL, less(own, on), row);
 			continue;
 		}
-		left = less(s->n[KS_C_NET_PACKETS],
-			    on + died_at(side, nic_of(side, s), KS_NET_RECEIVED));
+		left = less(own, on + died_at(side, nic_of(side, s), KS_NET_RECEIVED));
 		add_way(side, s, nic && nic->master ? "(nowhere)" : "(host)", left, row);
 	}
 }

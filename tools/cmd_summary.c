@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "command.h"
 #include "layout.h"
+#include "layout_net.h"
 #include "util.h"
 
 #define SCREEN_VMS 20
@@ -10,7 +11,7 @@
 static unsigned int modes(const void *opts)
 {
 	(void)opts;
-	return TRACE_TIMES;
+	return TRACE_TIMES | TRACE_NET;
 }
 
 /* "io 38 %, msr 22 %": the two rows that cost most, of all time outside the guest that is work. */
@@ -71,7 +72,9 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		{"vmm", 1u << KS_VMM},	   {"halt", 1u << KS_HALTED | 1u << KS_BLOCKED},
 		{"steal", 1u << KS_STEAL}, {"?", 1u << KS_UNACCOUNTED},
 	};
-	const struct rows *vms = row__get_rows(&r->top, "vms");
+	const struct rows *all = row__get_rows(&r->top, "vms");
+	/* the last one is the host: see join.c */
+	const struct rows guests = {.row = all->row, .n = all->n ? all->n - 1 : 0}, *vms = &guests;
 	const struct row **order = xcalloc(vms->n, sizeof(*order));
 	uint64_t sum[KS_STATES], total, part;
 	size_t shown = vms->n;
@@ -107,6 +110,9 @@ static void text(struct text *t, const struct report *r, const void *opts)
 	if (shown < vms->n)
 		text__line(t, "and %zu VMs with less going on (-v shows all)", vms->n - shown);
 	free(order);
+	layout__net_summary(t, vms, r->elapsed_ns);
+	for (size_t i = 0; i < vms->n; i++)
+		layout__findings(t, vms->row[i]);
 	layout__end(t, r);
 }
 
@@ -117,8 +123,8 @@ COMMAND(cmd_summary) = {
 		    "  kvmscope 2                again every 2 seconds\n"
 		    "  kvmscope exits -n web1 1  why web1 leaves guest mode\n"
 		    "  kvmscope check            what this host can trace\n",
-	.trace = {"exits"},
-	.report = {"exits", "cpu"},
+	.trace = {"exits", "net"},
+	.report = {"exits", "cpu", "threads", "net"},
 	.modes = modes,
 	.text = text,
 	.default_interval_ns = 5 * NSEC_PER_SEC,

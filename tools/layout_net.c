@@ -229,8 +229,23 @@ static const char *worst_drop(struct text *t, const struct row *nic, uint64_t el
 		     : NULL;
 }
 
+static bool has_packets(const struct rows *vms)
+{
+	for (size_t i = 0; i < vms->n; i++) {
+		const struct rows *nics = row__get_rows(vms->row[i], "nics");
+
+		for (size_t k = 0; k < nics->n; k++)
+			if (row__get_u64(nics->row[k], "packets"))
+				return true;
+	}
+	return false;
+}
+
 void layout__net_summary(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
 {
+	if (!has_packets(vms))
+		return;
+	text__blank(t);
 	text__table(t, 0);
 	text__column(t, "NET", TEXT_LEFT, 0);
 	text__column(t, "nic", TEXT_LEFT, 0);
