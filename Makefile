@@ -221,6 +221,10 @@ $(B)/bench/%.bpf.o: tests/bench/%.bpf.c | $(B)/bench
 	$(call say,BPF)
 	$(Q)$(CLANG) $(BPFFLAGS) -c $< -o $@
 
+$(B)/bench/fleet: tests/bench/fleet.c $(DAEMON_LIB) $(LIB) | $(B)/bench
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter %.c %.o %.a,$^) $(LDFLAGS) $(DAEMON_LDLIBS) -o $@
+
 $(B)/bench/%: tests/bench/%.c | $(B)/bench
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< -Wl,--as-needed -lbpf -o $@

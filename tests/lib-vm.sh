@@ -271,3 +271,23 @@ truth_end() {
 	fi
 	: >$tracing/trace
 }
+
+# --- kvmscoped, on its own port
+
+# daemon_begin FILE OPTION...: up to "attached". Sets daemon_pid.
+daemon_begin() {
+	local file=$1
+	shift
+	"${KVMSCOPE}d" "$@" 2>"$file.err" &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached "$file.err"
+}
+
+fetch_metrics() {
+	wget -q -O - http://127.0.0.1:9736/metrics >"$1"
+}
+
+metric_is() {
+	fetch_metrics polled && grep -qF "$1" polled
+}
