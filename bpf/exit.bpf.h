@@ -88,8 +88,11 @@ static __always_inline void exit_count(struct ks_vcpu *v)
 		cell->count++;
 }
 
-/* A vCPU leaves guest mode of which that was not expected: new here, or an event was missed. */
-static __noinline int exit_odd(struct ks_vcpu *v, __u64 now)
+/*
+ * A vCPU leaves guest mode of which that was not expected: new here, or an event was missed.
+ * Returns the time to go on from.
+ */
+static __noinline __u64 exit_odd(struct ks_vcpu *v, __u64 now)
 {
 	exit_dirty(v);
 	settle_rest(v);
@@ -99,7 +102,7 @@ static __noinline int exit_odd(struct ks_vcpu *v, __u64 now)
 	v->user_cell = 0;
 	v->detail_cell = 0;
 	v->wake_t = 0;
-	return 0;
+	return v->t;
 }
 
 /* A vCPU has left guest mode. code: normalised. vcpu: NULL: not known. now: 0 with --counts. */
@@ -130,7 +133,7 @@ static __always_inline void on_exit(struct ks_vcpu *v, __u32 code, __u32 isa, co
 	else if (v->flags & KS_VCPU_IGNORED)
 		return;
 	else
-		exit_odd(v, now);
+		now = exit_odd(v, now);
 	v->t = now;
 	v->exit_t = now;
 	v->cell = n;
@@ -191,16 +194,16 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 		record(c, wall - off);
 }
 
-/* An entry that does not end a plain exit on the same CPU. */
-static __noinline int entry_odd(struct ks_vcpu *v, __u64 now)
+/* An entry that does not end a plain exit on the same CPU. Returns the time to go on from. */
+static __noinline __u64 entry_odd(struct ks_vcpu *v, __u64 now)
 {
 	if (v->mode == KS_MODE_GUEST) { /* its exit was missed */
 		v->ns[KS_UNACCOUNTED] += time_since(v, now);
-		return 0;
+		return v->t;
 	}
 	exit_dirty(v);
 	exit_end_dirty(v, now);
-	return 0;
+	return v->t;
 }
 
 /* A vCPU is about to enter guest mode. */
@@ -218,7 +221,7 @@ static __always_inline void on_entry(struct ks_vcpu *v, __u64 now)
 	} else if (v->flags & KS_VCPU_IGNORED) {
 		return;
 	} else {
-		entry_odd(v, now);
+		now = entry_odd(v, now);
 	}
 	v->t = now;
 	v->state = KS_STATE(KS_MODE_GUEST);

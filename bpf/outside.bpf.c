@@ -17,6 +17,8 @@ const volatile __u32 cfg_user_errno_at = 0;
 const volatile __u32 cfg_wakeup_ns_at = 0;
 const volatile __u32 cfg_wakeup_waited_at = 0;
 
+#define KVM_EXIT_HLT 5 /* include/uapi/linux/kvm.h: the VMM itself is to wait for an interrupt */
+
 /* KVM_RUN has returned to the VMM. error: negative errno, 0 or above if the reason holds. */
 static __always_inline void on_userspace_exit(__u32 reason, __s32 error)
 {
@@ -55,6 +57,9 @@ static __always_inline void on_userspace_exit(__u32 reason, __s32 error)
 	now = not_before(v, now);
 	charge(v, now);
 	settle_rest(v);
+	if (error < 0 || reason != KVM_EXIT_HLT)
+		v->idle =
+			0; /* what the VMM sleeps in now is no halt, or KVM's wake-up will say so */
 	if (v->mode != KS_MODE_KERNEL && v->mode != KS_MODE_VMM)
 		v->cell = 0; /* of an exit that is long over */
 	v->user_cell = n;
@@ -84,8 +89,28 @@ int exits__kvm_userspace_exit_tp(void *ctx)
 }
 
 /*
+ * A halt that was not known as one while it lasted, for its vCPU was thought to be in the VMM: of
+ * what counts as the VMM's, poll was KVM's polling, and no more than sleep of the sleep was the
+ * halt's.
+ */
+static __always_inline void own_up(struct ks_vcpu *v, __u64 sleep, __u64 poll)
+{
+	if (poll > v->part[KS_VMM])
+		poll = v->part[KS_VMM];
+	v->ns[KS_VMM] -= poll;
+	v->part[KS_VMM] -= poll;
+	charge_to(v, KS_HALT_POLL, poll);
+	if (v->pend_sleep > sleep) {
+		charge_to(v, KS_BLOCKED, v->pend_sleep - sleep);
+		v->pend_sleep = sleep;
+	}
+	v->mode = KS_MODE_KERNEL;
+}
+
+/*
  * A halt is over: it took ns from when KVM began to poll, and waited says whether the vCPU slept
- * (virt/kvm/kvm_main.c, kvm_vcpu_halt).
+ * (virt/kvm/kvm_main.c, kvm_vcpu_halt). In mode vmm a signal had ended the halt, and the VMM has
+ * called KVM_RUN again, of which no event tells.
  */
 static __always_inline void on_wakeup(__u64 ns, bool waited)
 {
@@ -93,13 +118,17 @@ static __always_inline void on_wakeup(__u64 ns, bool waited)
 	__u64 now = bpf_ktime_get_ns();
 	__u64 poll, total;
 
-	if (!v || v->mode != KS_MODE_KERNEL || v->flags & KS_VCPU_IGNORED)
+	if (!v || v->flags & KS_VCPU_IGNORED ||
+	    (v->mode != KS_MODE_KERNEL && v->mode != KS_MODE_VMM))
 		return;
 	exit_dirty(v);
 	if (v->pend_off)
 		split_off(v, current_run_delay());
 	now = not_before(v, now);
-	v->pend_on += time_since(v, now);
+	if (v->mode == KS_MODE_KERNEL)
+		v->pend_on += time_since(v, now);
+	else
+		charge(v, now);
 	if (v->poll_ns) {
 		total = vcpu_poll_ns((const void *)v->key) + 1;
 		poll = total - v->poll_ns;
@@ -109,6 +138,8 @@ static __always_inline void on_wakeup(__u64 ns, bool waited)
 		if ((__s64)poll < 0)
 			poll = 0;
 	}
+	if (v->mode == KS_MODE_VMM)
+		own_up(v, waited ? ns - poll - v->wake_wait : 0, poll);
 	settle(v, true, poll);
 	if (!waited) {
 		v->wake_t = now;

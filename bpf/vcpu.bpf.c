@@ -14,7 +14,29 @@ static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v)
 	return cell_get(v->steal_cell);
 }
 
-static __always_inline void on_switch_out(struct ks_vcpu *v, bool could_run, __u64 run_delay)
+/*
+ * The scheduler reads its clock before it picks the next thread, and charges all from then on to
+ * that one (kernel/sched/core.c, __schedule; fair.c, update_curr). sched_switch comes later. So the
+ * switch to a vCPU is CPU time of the vCPU's, but has passed before we learn of it. How much it was
+ * shows when the vCPU leaves: the scheduler's sum has grown by that much more than ours. It is made
+ * good at the next switch to it.
+ *
+ * Less than ours is no debt: where the host's interrupts are accounted for apart, the scheduler
+ * takes them off. More than a switch can take is not one: two clocks drift.
+ */
+static __always_inline void note_lag(struct ks_vcpu *v, __u64 now, __u64 exec)
+{
+	__s64 more = (exec - v->exec) - (now - v->in_t);
+
+	if (v->exec && v->in_t && more > 0)
+		v->lag += more;
+	if (v->lag > KS_SWITCH_MAX)
+		v->lag = KS_SWITCH_MAX;
+	v->exec = exec;
+}
+
+static __always_inline void on_switch_out(struct ks_vcpu *v, bool could_run, __u64 run_delay,
+					  __u64 exec)
 {
 	__u64 now = bpf_ktime_get_ns();
 
@@ -25,16 +47,25 @@ static __always_inline void on_switch_out(struct ks_vcpu *v, bool could_run, __u
 		v->pend_on += time_since(v, now); /* KVM may have polled: its wake-up will tell */
 	else
 		charge(v, now);
+	note_lag(v, now, exec);
 	v->run_delay = run_delay;
 	v->off = could_run ? KS_OFF_RUNNABLE : KS_OFF_BLOCKED;
 }
 
 static __always_inline void on_switch_in(struct ks_vcpu *v)
 {
-	struct ks_cell *cell = steal_cell(v);
 	__u64 now = bpf_ktime_get_ns();
+	struct ks_cell *cell = steal_cell(v);
 	__u64 d = time_since(v, now);
 
+	v->in_t = now;
+	if (v->off != KS_ON_CPU) {
+		__u64 lag = v->lag < d ? v->lag : d;
+
+		d -= lag;
+		v->t -= lag;
+		v->lag -= lag;
+	}
 	if (v->off == KS_OFF_RUNNABLE) {
 		charge_to(v, KS_STEAL, d);
 		if (cell) {
@@ -43,11 +74,12 @@ static __always_inline void on_switch_in(struct ks_vcpu *v)
 		}
 	} else if (v->off == KS_OFF_BLOCKED) {
 		v->pend_off = d;
-		v->wake_t = now;
+		v->wake_t = v->t;
 		if (!v->wake_cell)
 			v->wake_cell = cell_new(v->slot, KS_M_WAKE_LATENCY, 0);
 	} else {
 		v->ns[KS_UNACCOUNTED] += d; /* its way out was missed */
+		v->exec = 0;
 	}
 	v->off = KS_ON_CPU;
 }
@@ -87,7 +119,8 @@ int vcpu__sched_switch_btf(__u64 *ctx)
 
 	v = vcpu_leaving(cpu, prev->pid);
 	if (v)
-		on_switch_out(v, !switch_prev_state(ctx, prev), prev->sched_info.run_delay);
+		on_switch_out(v, !switch_prev_state(ctx, prev), prev->sched_info.run_delay,
+			      prev->se.sum_exec_runtime);
 	v = vcpu_coming(cpu, next->pid);
 	if (v)
 		on_switch_in(v);
@@ -104,7 +137,8 @@ int vcpu__sched_switch_raw(__u64 *ctx)
 	v = vcpu_leaving(cpu, bpf_get_current_pid_tgid());
 	if (v)
 		on_switch_out(v, !switch_prev_state(ctx, prev),
-			      BPF_CORE_READ(prev, sched_info.run_delay));
+			      BPF_CORE_READ(prev, sched_info.run_delay),
+			      BPF_CORE_READ(prev, se.sum_exec_runtime));
 	v = vcpu_coming(cpu, BPF_CORE_READ(next, pid));
 	if (v)
 		on_switch_in(v);

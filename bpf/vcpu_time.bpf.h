@@ -52,9 +52,7 @@ static __always_inline __u64 time_since(struct ks_vcpu *v, __u64 now)
 
 	if ((__s64)d < 0) {
 		/* an event that has read the clock before it took the slot is no anomaly */
-		if (v->mode == KS_MODE_NEW)
-			v->t = now;
-		else
+		if (v->mode != KS_MODE_NEW)
 			lose(KS_L_CLOCK);
 		return 0;
 	}

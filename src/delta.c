@@ -30,26 +30,49 @@ static const struct snap_vcpu *find_vcpu(const struct snap_vcpu *v, size_t n, ui
 	return NULL;
 }
 
+/* Which state has got what another one lost: the one in whose favour it is settled, or the largest.
+ */
+static int creditor(const int64_t d[KS_STATES], int debtor)
+{
+	static const int8_t settled_as[KS_STATES][2] = {
+		[KS_KERNEL] = {KS_HALT_POLL, KS_HALT_POLL},
+		[KS_VMM] = {KS_HALT_POLL, KS_KERNEL},
+		[KS_HALTED] = {KS_STEAL, KS_BLOCKED},
+		[KS_BLOCKED] = {KS_STEAL, KS_HALTED},
+	};
+	int largest = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (settled_as[debtor][i] && d[settled_as[debtor][i]] > 0)
+			return settled_as[debtor][i];
+	for (int i = 1; i < KS_STATES; i++)
+		if (d[i] > d[largest])
+			largest = i;
+	return largest;
+}
+
 /*
  * now[] - before[] of times that were charged to one state while under way and may have been
  * settled as another since. Each part is at least 0, and the sum is kept.
  */
 static void subtract_times(uint64_t now[KS_STATES], const uint64_t before[KS_STATES])
 {
-	int64_t d[KS_STATES], debt = 0;
+	int64_t d[KS_STATES];
 
-	for (int i = 0; i < KS_STATES; i++) {
+	for (int i = 0; i < KS_STATES; i++)
 		d[i] = now[i] - before[i];
-		if (d[i] < 0) {
-			debt += d[i];
-			d[i] = 0;
-		}
-	}
-	for (int i = 0; i < KS_STATES && debt; i++) {
-		int64_t paid = -debt < d[i] ? -debt : d[i];
+	for (int i = 0; i < KS_STATES; i++) {
+		while (d[i] < 0) {
+			int from = creditor(d, i);
+			int64_t paid = -d[i] < d[from] ? -d[i] : d[from];
 
-		d[i] -= paid;
-		debt += paid;
+			if (paid <= 0) { /* the sum itself is negative */
+				d[i] = 0;
+				break;
+			}
+			d[i] += paid;
+			d[from] -= paid;
+		}
 	}
 	for (int i = 0; i < KS_STATES; i++)
 		now[i] = d[i];

@@ -148,6 +148,15 @@ static void sample(struct monitor *m)
 			m->reporters[i].domain->sample(m->reporters[i].state, m->vms);
 }
 
+static int take(struct monitor *m, struct snapshot **ret, char **ret_error)
+{
+	int err = snapshot__take(m->session, ret);
+
+	if (err)
+		*ret_error = xasprintf("the kernel's counters can't be read: %s", strerror(-err));
+	return err;
+}
+
 int monitor__start(struct monitor *m, char **ret_error)
 {
 	struct session_opts opts = {
@@ -174,6 +183,9 @@ int monitor__start(struct monitor *m, char **ret_error)
 	if (err)
 		return err;
 	adopt__vcpus(m->session, m->vms, proc_root(m));
+	err = take(m, &m->before, ret_error); /* only now is all on */
+	if (err)
+		return err;
 	sample(m);
 	m->cpu_before = monitor__cpu_time();
 	return 0;
@@ -224,11 +236,9 @@ int monitor__report(struct monitor *m, bool final, struct report **ret, char **r
 	uint64_t cpu;
 	int err;
 
-	err = snapshot__take(m->session, &now);
-	if (err) {
-		*ret_error = xasprintf("the kernel's counters can't be read: %s", strerror(-err));
+	err = take(m, &now, ret_error);
+	if (err)
 		return err;
-	}
 	sample(m);
 	delta = delta__new(m->before, now, session__attached_at(m->session));
 	r = join__report(m->opts.kind, delta, m->vms, m->features, m->reporters, m->n_reporters,

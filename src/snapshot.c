@@ -15,17 +15,29 @@
 
 /* --- vCPUs */
 
-/*
- * A copy that belongs to one moment: each event of the vCPU moves t or ends its exit, so that
- * equal ones before and after mean that nothing was written in between.
- */
-static void copy_steady(struct ks_vcpu *dst, const volatile struct ks_vcpu *src)
+#define COPIED offsetof(struct ks_vcpu, steal_cell) /* what follows are tables of cells */
+#define TRIES  256
+
+/* By how much the states fall short of the time since the slot was taken. */
+static int64_t shortfall(const struct ks_vcpu *v)
 {
-	for (int tries = 0; tries < 16; tries++) {
-		memcpy(dst, (const void *)src, sizeof(*dst));
+	uint64_t sum = v->pend_on + v->pend_sleep + v->pend_off;
+
+	for (int i = 0; i < KS_STATES; i++)
+		sum += v->ns[i];
+	return v->t - v->since - sum;
+}
+
+/*
+ * A copy that belongs to one moment: while the vCPU's thread writes an event's numbers, they do not
+ * add up to its time.
+ */
+static void copy_whole(struct ks_vcpu *dst, const volatile struct ks_vcpu *src)
+{
+	for (int i = 0; i < TRIES; i++) {
+		memcpy(dst, (const void *)src, COPIED);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (dst->t == src->t && dst->exit_t == src->exit_t && dst->off == src->off &&
-		    dst->mode == src->mode && dst->pend_off == src->pend_off)
+		if (!shortfall(dst))
 			return;
 	}
 }
@@ -35,39 +47,54 @@ static enum ks_state sleep_state(const struct ks_vcpu *v)
 	return v->idle ? KS_HALTED : KS_BLOCKED;
 }
 
-/* What has passed since the last event, and what no event has settled yet, by state. */
-static void under_way(const struct ks_vcpu *v, uint64_t now, uint64_t ns[KS_STATES])
+/* What the time since the last event is, as far as can be told before the next one. */
+static enum ks_state state_now(const struct ks_vcpu *v)
 {
 	static const enum ks_state of_mode[] = {
 		[KS_MODE_NEW] = KS_UNACCOUNTED,	 [KS_MODE_GUEST] = KS_GUEST,
 		[KS_MODE_KERNEL] = KS_KERNEL,	 [KS_MODE_VMM] = KS_VMM,
 		[KS_MODE_GONE] = KS_UNACCOUNTED,
 	};
-	uint64_t d = now > v->t ? now - v->t : 0;
 
-	memset(ns, 0, KS_STATES * sizeof(*ns));
-	if (v->mode == KS_MODE_GONE)
-		return;
+	if (v->off == KS_OFF_RUNNABLE)
+		return KS_STEAL;
+	if (v->off == KS_OFF_BLOCKED)
+		return sleep_state(v);
+	return of_mode[v->mode];
+}
+
+/* What no event has settled yet: see struct ks_vcpu. */
+static void add_pending(const struct ks_vcpu *v, uint64_t ns[KS_STATES])
+{
 	ns[KS_KERNEL] += v->pend_on;
 	ns[sleep_state(v)] += v->pend_sleep + v->pend_off;
-	if (v->off == KS_OFF_RUNNABLE)
-		ns[KS_STEAL] += d;
-	else if (v->off == KS_OFF_BLOCKED)
-		ns[sleep_state(v)] += d;
-	else
-		ns[of_mode[v->mode]] += d;
+}
+
+/*
+ * A program that was preempted keeps its numbers half written for longer than we try: its time is
+ * right all the same.
+ */
+static void make_whole(uint64_t ns[KS_STATES], int64_t missing)
+{
+	uint64_t over = missing < 0 ? -missing : 0, paid;
+
+	if (missing > 0)
+		ns[KS_UNACCOUNTED] += missing;
+	for (int i = 0; i < KS_STATES && over; i++) {
+		paid = over < ns[i] ? over : ns[i];
+		ns[i] -= paid;
+		over -= paid;
+	}
 }
 
 static void take_vcpu(struct snapshot *snap, uint32_t slot, const struct ks_vcpu *shared)
 {
-	uint64_t more[KS_STATES];
 	struct snap_vcpu *out;
 	struct ks_vcpu v;
 
 	if (!shared->tgid)
 		return;
-	copy_steady(&v, shared);
-	under_way(&v, clock_ns(CLOCK_MONOTONIC), more);
+	copy_whole(&v, shared);
 	snap->vcpu = xreallocarray(snap->vcpu, snap->n_vcpu + 1, sizeof(*snap->vcpu));
 	out = &snap->vcpu[snap->n_vcpu++];
 	*out = (struct snap_vcpu){
@@ -80,20 +107,45 @@ static void take_vcpu(struct snapshot *snap, uint32_t slot, const struct ks_vcpu
 		.since = v.since,
 		.gone = v.mode == KS_MODE_GONE,
 		.ignored = v.flags & KS_VCPU_IGNORED,
+		.t = v.t,
+		.now = state_now(&v),
 		.exits = v.audit_exits,
 		.kernel_exits = v.audit_kernel,
 	};
-	for (int i = 0; i < KS_STATES; i++)
-		out->ns[i] = v.ns[i] + more[i];
+	memcpy(out->ns, v.ns, sizeof(out->ns));
+	add_pending(&v, out->ns);
+	make_whole(out->ns, shortfall(&v));
 
 	if (v.mode != KS_MODE_KERNEL && v.mode != KS_MODE_VMM)
 		return;
 	snap->flight = xreallocarray(snap->flight, snap->n_flight + 1, sizeof(*snap->flight));
 	struct flight *f = &snap->flight[snap->n_flight++];
 
-	*f = (struct flight){.slot = slot, .cell = v.cell, .exit_t = v.exit_t};
-	for (int i = 0; i < KS_STATES; i++)
-		f->part[i] = more[i] + (v.dirty ? v.part[i] : 0);
+	*f = (struct flight){
+		.vcpu = snap->n_vcpu - 1, .slot = slot, .cell = v.cell, .exit_t = v.exit_t};
+	if (v.dirty)
+		memcpy(f->part, v.part, sizeof(f->part));
+	add_pending(&v, f->part);
+}
+
+/*
+ * Sets the moment of the snapshot, for all vCPUs the same: when the last one has been copied. Each
+ * one's time is then charged up to there. What a vCPU has changed over to since it was copied is
+ * told by the next snapshot, which subtracts this one.
+ */
+static void set_moment(struct snapshot *snap)
+{
+	clock_gettime(CLOCK_REALTIME, &snap->real);
+	snap->at = clock_ns(CLOCK_MONOTONIC);
+	for (size_t i = 0; i < snap->n_vcpu; i++)
+		if (snap->vcpu[i].t > snap->at) /* BPF's clock may be some ns ahead */
+			snap->at = snap->vcpu[i].t;
+	for (size_t i = 0; i < snap->n_flight; i++)
+		snap->flight[i].part[snap->vcpu[snap->flight[i].vcpu].now] +=
+			snap->at - snap->vcpu[snap->flight[i].vcpu].t;
+	for (size_t i = 0; i < snap->n_vcpu; i++)
+		if (!snap->vcpu[i].gone)
+			snap->vcpu[i].ns[snap->vcpu[i].now] += snap->at - snap->vcpu[i].t;
 }
 
 /* --- cells */
@@ -202,8 +254,6 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 	int err;
 
 	session__audit(s); /* where the kernel can't, there is no audit */
-	clock_gettime(CLOCK_REALTIME, &snap->real);
-	snap->at = clock_ns(CLOCK_MONOTONIC);
 	for (uint32_t i = 1; (v = array__map(session__array(s, ARRAY_VCPUS), i, &n)); i += n) {
 		size_t before = snap->n_vcpu;
 
@@ -216,6 +266,7 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 	}
 	if (!v && errno)
 		goto fail;
+	set_moment(snap);
 	for (uint32_t i = 1; (c = array__map(session__array(s, ARRAY_CELLS), i, &n)); i += n) {
 		size_t before = snap->n_cell;
 

@@ -28,7 +28,9 @@ struct snap_vcpu {
 	uint64_t since;	   /* of its slot, CLOCK_MONOTONIC */
 	bool gone;	   /* its thread has ended */
 	bool ignored;
-	uint64_t ns[KS_STATES];
+	uint64_t t;		/* when its last event was */
+	enum ks_state now;	/* since then */
+	uint64_t ns[KS_STATES]; /* up to the snapshot's moment: with since, all of its time */
 	uint64_t exits,
 		kernel_exits; /* at the same moment: ours, and KVM's own count (0: unknown) */
 };
@@ -59,13 +61,14 @@ struct snap_subject {
 
 /* An exit that was under way when its vCPU was read. */
 struct flight {
+	size_t vcpu; /* of snapshot's */
 	uint32_t slot, cell;
 	uint64_t exit_t;
 	uint64_t part[KS_STATES];
 };
 
 struct snapshot {
-	uint64_t at; /* CLOCK_MONOTONIC */
+	uint64_t at; /* CLOCK_MONOTONIC: up to when each vCPU's time is charged */
 	struct timespec real;
 	struct snap_vcpu *vcpu;
 	size_t n_vcpu;

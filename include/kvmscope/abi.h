@@ -144,6 +144,9 @@ enum ks_vcpu_mode {
 /* A vCPU that is at that and nothing more, on its CPU: the short way of the hot events. */
 #define KS_STATE(mode) (mode)
 
+/* What a context switch may take at most, in ns, before it is taken for something else. */
+#define KS_SWITCH_MAX 100000
+
 enum ks_vcpu_off {
 	KS_ON_CPU,
 	KS_OFF_RUNNABLE, /* preempted */
@@ -204,6 +207,9 @@ struct ks_vcpu {
 	__u64 pend_sleep; /* slept: a halt, or blocked otherwise */
 	__u64 pend_on;	  /* time on CPU before the sleep: polling, or kernel */
 	__u64 run_delay;  /* the thread's, when it left its CPU */
+	__u64 exec;	  /* its CPU time as the scheduler has it, at that moment; 0: not known */
+	__u64 in_t;	  /* when it came to its CPU, 0: not seen */
+	__u64 lag;	  /* CPU time that it is still to be charged for: see note_lag() */
 	__u64 wake_t;	  /* when it got a CPU after a sleep, 0: not so */
 	__u64 wake_wait;  /* how long it was runnable before that */
 	__u64 poll_ns;	  /* KVM's sum of its polling time, when last read */

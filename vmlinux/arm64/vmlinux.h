@@ -57,9 +57,14 @@ struct preempt_notifier {
 	struct hlist_node link;
 };
 
+typedef __u64 u64;
+
+struct sched_entity {
+	u64 sum_exec_runtime;
+};
+
 typedef int __kernel_pid_t;
 typedef __kernel_pid_t pid_t;
-typedef __u64 u64;
 
 struct task_struct {
 	pid_t pid;
@@ -68,6 +73,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	u64 start_boottime;
 	struct sched_info sched_info;
+	struct sched_entity se;
 	unsigned int flags;
 	int on_cpu;
 };
