@@ -133,7 +133,7 @@ static __always_inline __s32 vcpu_id_probed(const void *vcpu)
 }
 
 /*
- * KVM's own sum of the time that a vCPU has polled for, in ns; 0 where it can't be read.
+ * KVM's own sum of the time that a vCPU has polled for, in ns, and 1; 0 where it can't be read.
  * vcpu->stat.generic since v5.14 (0193cc908b5a).
  */
 static __always_inline __u64 vcpu_poll_ns(const void *vcpu)
@@ -143,7 +143,7 @@ static __always_inline __u64 vcpu_poll_ns(const void *vcpu)
 	if (!bpf_core_field_exists(v->stat.generic.halt_poll_success_ns))
 		return 0;
 	return BPF_CORE_READ(v, stat.generic.halt_poll_success_ns) +
-	       BPF_CORE_READ(v, stat.generic.halt_poll_fail_ns);
+	       BPF_CORE_READ(v, stat.generic.halt_poll_fail_ns) + 1;
 }
 
 /* KVM's own count of a vCPU's exits; 0 where it can't be read. */
@@ -154,6 +154,29 @@ static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
 	if (!bpf_core_field_exists(v->stat.exits))
 		return 0;
 	return BPF_CORE_READ(v, stat.exits);
+}
+
+/*
+ * What a classic tracepoint's program returns: 0 would keep the event from all of perf's users
+ * (kernel/trace/bpf_trace.c, trace_call_bpf).
+ */
+#define TP_PASS 1
+
+/* Words of a classic event's record; where a field is, tracefs' format files say. */
+static __always_inline __u32 record_u32(void *ctx, __u32 at)
+{
+	__u32 word = 0;
+
+	bpf_probe_read_kernel(&word, sizeof(word), ctx + at);
+	return word;
+}
+
+static __always_inline __u64 record_u64(void *ctx, __u32 at)
+{
+	__u64 word = 0;
+
+	bpf_probe_read_kernel(&word, sizeof(word), ctx + at);
+	return word;
 }
 
 /* A task's state; 0: it runs or could. */
@@ -176,11 +199,5 @@ static __always_inline __u64 switch_prev_state(const __u64 *ctx, const struct ta
 		return (__u32)ctx[3];
 	return task_state(prev);
 }
-
-/*
- * What a classic tracepoint's program returns: 0 would keep the event from all of perf's users
- * (kernel/trace/bpf_trace.c, trace_call_bpf).
- */
-#define TP_PASS 1
 
 #endif

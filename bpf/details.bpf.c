@@ -2,9 +2,23 @@
 /*
  * Domain details: what an exit was about: which port, MSR, address. Attached only while somebody
  * asks for it. Each adds one hash lookup to the exit; a key that is new takes a cell.
+ *
+ * They fire where the vCPU's thread may be preempted: see outside.bpf.c for what that means, and
+ * why each has a classic form.
  */
 #include "vmlinux.h"
 #include "vcpu_time.bpf.h"
+
+/* offsets in the classic events' records, from tracefs' format files */
+const volatile __u32 cfg_pio_rw_at = 0;
+const volatile __u32 cfg_pio_port_at = 0;
+const volatile __u32 cfg_mmio_type_at = 0;
+const volatile __u32 cfg_mmio_gpa_at = 0;
+const volatile __u32 cfg_msr_write_at = 0;
+const volatile __u32 cfg_msr_ecx_at = 0;
+const volatile __u32 cfg_hypercall_nr_at = 0;
+const volatile __u32 cfg_fault_address_at = 0;
+const volatile __u32 cfg_fault_error_at = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -33,7 +47,7 @@ static __noinline __u32 detail_new(struct ks_detail *d)
 	return v->detail_rest[kind];
 }
 
-static __always_inline int on_detail(__u32 metric, __u64 key, __u64 op)
+static __always_inline void on_detail(__u32 metric, __u64 key, __u64 op)
 {
 	struct ks_detail d = {.metric = metric, .key = key | op << KS_OP_SHIFT};
 	struct ks_vcpu *v = vcpu_current();
@@ -41,72 +55,128 @@ static __always_inline int on_detail(__u32 metric, __u64 key, __u64 op)
 	__u32 *known, n;
 
 	if (!v || v->flags & KS_VCPU_IGNORED)
-		return 0;
+		return;
 	d.slot = v->slot;
 	known = bpf_map_lookup_elem(&details, &d);
 	n = known ? *known : detail_new(&d);
 	cell = cell_get(n);
 	if (!cell)
-		return 0;
+		return;
 	cell->count++;
 	if (v->mode != KS_MODE_KERNEL && v->mode != KS_MODE_VMM)
-		return 0;
+		return;
 	exit_dirty(v); /* so that the entry takes the way that looks at this */
 	v->detail_cell = n;
-	return 0;
+	return;
+}
+
+static __always_inline void on_pio(__u32 write, __u32 port)
+{
+	on_detail(KS_M_PORT, (__u16)port, write ? KS_OP_WRITE : KS_OP_READ);
 }
 
 /* kvm_pio (write, port, size, count, data) */
 SEC("raw_tp/kvm_pio")
 int details__kvm_pio_raw(__u64 *ctx)
 {
-	return on_detail(KS_M_PORT, (__u16)ctx[1], ctx[0] ? KS_OP_WRITE : KS_OP_READ);
+	on_pio(ctx[0], ctx[1]);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_pio")
+int details__kvm_pio_tp(void *ctx)
+{
+	on_pio(record_u32(ctx, cfg_pio_rw_at), record_u32(ctx, cfg_pio_port_at));
+	return TP_PASS;
 }
 
 /*
- * kvm_mmio (type, len, gpa, val). Type 0 announces a read that user space must answer; its
- * answer comes as type 1, so that only that one is counted.
+ * Type 0 announces a read that user space must answer; its answer comes as type 1, so that only
+ * that one is counted.
  */
+static __always_inline void on_mmio(__u32 type, __u64 gpa)
+{
+	if (type)
+		on_detail(KS_M_MMIO, gpa, type == 2 ? KS_OP_WRITE : KS_OP_READ);
+}
+
+/* kvm_mmio (type, len, gpa, val) */
 SEC("raw_tp/kvm_mmio")
 int details__kvm_mmio_raw(__u64 *ctx)
 {
-	__u32 type = ctx[0];
+	on_mmio(ctx[0], ctx[2]);
+	return 0;
+}
 
-	return type ? on_detail(KS_M_MMIO, ctx[2], type == 2 ? KS_OP_WRITE : KS_OP_READ) : 0;
+SEC("tp/kvm/kvm_mmio")
+int details__kvm_mmio_tp(void *ctx)
+{
+	on_mmio(record_u32(ctx, cfg_mmio_type_at), record_u64(ctx, cfg_mmio_gpa_at));
+	return TP_PASS;
+}
+
+static __always_inline void on_msr(__u32 write, __u32 msr)
+{
+	on_detail(KS_M_MSR, msr, write ? KS_OP_WRITE : KS_OP_READ);
 }
 
 /* kvm_msr (write, ecx, data, exception) */
 SEC("raw_tp/kvm_msr")
 int details__kvm_msr_raw(__u64 *ctx)
 {
-	return on_detail(KS_M_MSR, (__u32)ctx[1], (__u32)ctx[0] ? KS_OP_WRITE : KS_OP_READ);
+	on_msr(ctx[0], ctx[1]);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_msr")
+int details__kvm_msr_tp(void *ctx)
+{
+	on_msr(record_u32(ctx, cfg_msr_write_at), record_u32(ctx, cfg_msr_ecx_at));
+	return TP_PASS;
 }
 
 /* kvm_hypercall (nr, a0, a1, a2, a3) */
 SEC("raw_tp/kvm_hypercall")
 int details__kvm_hypercall_raw(__u64 *ctx)
 {
-	return on_detail(KS_M_HYPERCALL, (__u32)ctx[0], KS_OP_NONE);
+	on_detail(KS_M_HYPERCALL, (__u32)ctx[0], KS_OP_NONE);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_hypercall")
+int details__kvm_hypercall_tp(void *ctx)
+{
+	on_detail(KS_M_HYPERCALL, record_u32(ctx, cfg_hypercall_nr_at), KS_OP_NONE);
+	return TP_PASS;
 }
 
 /* Bits of the error code as both VMX and SVM have them: 1 write, 4 instruction fetch. */
-static __always_inline int on_page_fault(__u64 gpa, __u64 error)
+static __always_inline void on_page_fault(__u64 gpa, __u64 error)
 {
 	__u64 op = error & 1 << 4 ? KS_OP_EXEC : error & 1 << 1 ? KS_OP_WRITE : KS_OP_READ;
 
-	return on_detail(KS_M_PAGE_FAULT, gpa >> KS_PAGE_FAULT_SHIFT << KS_PAGE_FAULT_SHIFT, op);
+	on_detail(KS_M_PAGE_FAULT, gpa >> KS_PAGE_FAULT_SHIFT << KS_PAGE_FAULT_SHIFT, op);
 }
 
 /* kvm_page_fault (vcpu, addr, error_code): v6.1 and later (faa03b39722a) */
 SEC("raw_tp/kvm_page_fault")
 int details__kvm_page_fault_raw(__u64 *ctx)
 {
-	return on_page_fault(ctx[1], ctx[2]);
+	on_page_fault(ctx[1], ctx[2]);
+	return 0;
 }
 
 /* kvm_page_fault (addr, error_code) */
 SEC("raw_tp/kvm_page_fault")
 int details__kvm_page_fault_raw_old(__u64 *ctx)
 {
-	return on_page_fault(ctx[0], ctx[1]);
+	on_page_fault(ctx[0], ctx[1]);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_page_fault")
+int details__kvm_page_fault_tp(void *ctx)
+{
+	on_page_fault(record_u64(ctx, cfg_fault_address_at), record_u32(ctx, cfg_fault_error_at));
+	return TP_PASS;
 }

@@ -227,13 +227,4 @@ static __always_inline void on_entry(struct ks_vcpu *v, __u64 now)
 	v->state = KS_STATE(KS_MODE_GUEST);
 }
 
-/* A word of a classic event's record. */
-static __always_inline __u32 record_u32(void *ctx, __u32 at)
-{
-	__u32 word = 0;
-
-	bpf_probe_read_kernel(&word, sizeof(word), ctx + at);
-	return word;
-}
-
 #endif

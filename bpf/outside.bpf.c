@@ -130,7 +130,7 @@ static __always_inline void on_wakeup(__u64 ns, bool waited)
 	else
 		charge(v, now);
 	if (v->poll_ns) {
-		total = vcpu_poll_ns((const void *)v->key) + 1;
+		total = vcpu_poll_ns((const void *)v->key);
 		poll = total - v->poll_ns;
 		v->poll_ns = total;
 	} else {
@@ -164,10 +164,7 @@ int vcpu__kvm_vcpu_wakeup_raw(__u64 *ctx)
 SEC("tp/kvm/kvm_vcpu_wakeup")
 int vcpu__kvm_vcpu_wakeup_tp(void *ctx)
 {
-	__u64 ns = 0;
-
-	bpf_probe_read_kernel(&ns, sizeof(ns), ctx + cfg_wakeup_ns_at);
-	on_wakeup(ns, (__u8)record_u32(ctx, cfg_wakeup_waited_at));
+	on_wakeup(record_u64(ctx, cfg_wakeup_ns_at), (__u8)record_u32(ctx, cfg_wakeup_waited_at));
 	return TP_PASS;
 }
 

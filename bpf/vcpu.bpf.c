@@ -209,7 +209,8 @@ int vcpu__adopt(struct bpf_iter__task *ctx)
 	else if (bpf_core_field_exists(task->on_cpu) &&
 		 !BPF_CORE_READ_BITFIELD_PROBED(task, on_cpu))
 		v->off = KS_OFF_RUNNABLE;
-	else
+	/* what a sleeping one was at is known; where a preempted one will go on is not */
+	if (v->off != KS_OFF_BLOCKED)
 		v->mode = task->flags & PF_VCPU ? KS_MODE_GUEST : KS_MODE_NEW;
 	v->key = tid; /* until its first event shows the vCPU's address */
 	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY) ||

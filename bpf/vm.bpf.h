@@ -166,7 +166,7 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 	    bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
 		lose(KS_L_MAP);
 	if (!(v->key >> 63) && key >> 63) { /* a kernel address: the vCPU's */
-		v->poll_ns = vcpu_poll_ns((const void *)key) + 1;
+		v->poll_ns = vcpu_poll_ns((const void *)key);
 		v->base_kernel = vcpu_stat_exits((const void *)key) - v->exits;
 	}
 	v->key = key;

@@ -7,34 +7,87 @@
 #include <string.h>
 #include "domain.h"
 #include "names.h"
+#include "session.h"
 #include "snapshot.h"
 #include "util.h"
 
 #define KEYS_MAX 256 /* rows of a VM, without the one for the rest */
 
-#define RAW_EVENT(event, mode, rung)                                      \
-	{                                                                 \
-		.system = "kvm", .name = event, .modes = mode, .rungs = { \
-			{rung, RUNG_RAW, ARG_ANY, true, NULL}             \
-		}                                                         \
-	}
-
 static const struct event events[] = {
-	RAW_EVENT("kvm_pio", TRACE_PORT, "details__kvm_pio_raw"),
-	RAW_EVENT("kvm_mmio", TRACE_MMIO, "details__kvm_mmio_raw"),
-	RAW_EVENT("kvm_msr", TRACE_MSR, "details__kvm_msr_raw"),
-	RAW_EVENT("kvm_hypercall", TRACE_HYPERCALL, "details__kvm_hypercall_raw"),
+	{
+		.system = "kvm",
+		.name = "kvm_pio",
+		.modes = TRACE_PORT,
+		.preemptible = true,
+		.rungs =
+			{
+				{"details__kvm_pio_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"details__kvm_pio_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
+	},
+	{
+		.system = "kvm",
+		.name = "kvm_mmio",
+		.modes = TRACE_MMIO,
+		.preemptible = true,
+		.rungs =
+			{
+				{"details__kvm_mmio_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"details__kvm_mmio_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
+	},
+	{
+		.system = "kvm",
+		.name = "kvm_msr",
+		.modes = TRACE_MSR,
+		.preemptible = true,
+		.rungs =
+			{
+				{"details__kvm_msr_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"details__kvm_msr_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
+	},
+	{
+		.system = "kvm",
+		.name = "kvm_hypercall",
+		.modes = TRACE_HYPERCALL,
+		.preemptible = true,
+		.rungs =
+			{
+				{"details__kvm_hypercall_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"details__kvm_hypercall_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
+	},
 	{
 		.system = "kvm",
 		.name = "kvm_page_fault",
 		.modes = TRACE_PAGE_FAULT,
+		.preemptible = true,
 		.rungs =
 			{
 				{"details__kvm_page_fault_raw", RUNG_RAW, 0, false, NULL},
 				{"details__kvm_page_fault_raw_old", RUNG_RAW, ARG_NONE, true, NULL},
+				{"details__kvm_page_fault_tp", RUNG_TP, ARG_ANY, true, NULL},
 			},
 	},
 };
+
+static int configure(struct session *s, const struct features *f)
+{
+	static const struct record_field fields[] = {
+		{"cfg_pio_rw_at", "kvm_pio", "rw"},
+		{"cfg_pio_port_at", "kvm_pio", "port"},
+		{"cfg_mmio_type_at", "kvm_mmio", "type"},
+		{"cfg_mmio_gpa_at", "kvm_mmio", "gpa"},
+		{"cfg_msr_write_at", "kvm_msr", "write"},
+		{"cfg_msr_ecx_at", "kvm_msr", "ecx"},
+		{"cfg_hypercall_nr_at", "kvm_hypercall", "nr"},
+		{"cfg_fault_address_at", "kvm_page_fault", "fault_address"},
+		{"cfg_fault_error_at", "kvm_page_fault", "error_code"},
+	};
+
+	return session__set_offsets(s, f, "kvm", fields, ARRAY_SIZE(fields));
+}
 
 /* How each detail looks in a report. */
 static const struct {
@@ -155,5 +208,6 @@ DOMAIN(domain_details) = {
 	.name = "details",
 	.events = events,
 	.n_events = ARRAY_SIZE(events),
+	.configure = configure,
 	.report = report,
 };

@@ -171,9 +171,7 @@ static const struct event events[] = {
 
 static int configure(struct session *s, const struct features *f)
 {
-	static const struct {
-		const char *variable, *event, *field;
-	} offsets[] = {
+	static const struct record_field fields[] = {
 		{"cfg_exit_reason_at", "kvm_exit", "exit_reason"},
 		{"cfg_exit_isa_at", "kvm_exit", "isa"},
 		{"cfg_exit_vcpu_at", "kvm_exit", "vcpu_id"},
@@ -183,14 +181,8 @@ static int configure(struct session *s, const struct features *f)
 		{"cfg_wakeup_ns_at", "kvm_vcpu_wakeup", "ns"},
 		{"cfg_wakeup_waited_at", "kvm_vcpu_wakeup", "waited"},
 	};
-	int at, err = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(offsets) && !err; i++) {
-		at = features__tp_field(f, "kvm", offsets[i].event, offsets[i].field);
-		if (at > 0)
-			err = session__set(s, offsets[i].variable, at);
-	}
-	return err;
+	return session__set_offsets(s, f, "kvm", fields, ARRAY_SIZE(fields));
 }
 
 /* --- rows */

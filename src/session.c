@@ -71,6 +71,19 @@ int session__set(struct session *s, const char *variable, uint64_t value)
 	return -ENOENT;
 }
 
+int session__set_offsets(struct session *s, const struct features *f, const char *system,
+			 const struct record_field *fields, size_t n)
+{
+	int at, err = 0;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		at = features__tp_field(f, system, fields[i].event, fields[i].field);
+		if (at > 0)
+			err = session__set(s, fields[i].variable, at);
+	}
+	return err;
+}
+
 int session__resize(struct session *s, const char *map, uint32_t entries)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(s->skel->obj, map);

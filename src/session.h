@@ -62,6 +62,13 @@ void session__close(struct session *s); /* NULL is fine; detaches */
 
 /* For domain->configure(): sets a cfg_ constant of the BPF programs. 0, or -ENOENT. */
 int session__set(struct session *s, const char *variable, uint64_t value);
+/* A constant that is a field's offset in a classic event's record. */
+struct record_field {
+	const char *variable, *event, *field;
+};
+/* The same, of the events of one system; what tracefs does not show stays 0. */
+int session__set_offsets(struct session *s, const struct features *f, const char *system,
+			 const struct record_field *fields, size_t n);
 /* The same: room in a map, before it is created. 0 or -errno. */
 int session__resize(struct session *s, const char *map, uint32_t entries);
 /* What it was opened for: enum trace_mode, or'ed. */

@@ -212,7 +212,7 @@ struct ks_vcpu {
 	__u64 lag;	  /* CPU time that it is still to be charged for: see note_lag() */
 	__u64 wake_t;	  /* when it got a CPU after a sleep, 0: not so */
 	__u64 wake_wait;  /* how long it was runnable before that */
-	__u64 poll_ns;	  /* KVM's sum of its polling time, when last read */
+	__u64 poll_ns;	  /* vcpu_poll_ns() when last read */
 
 	/* the audit, when user space asks for it: exits as of one moment, ours and vcpu->stat's */
 	__u64 audit_exits;
