@@ -21,17 +21,20 @@ static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v)
  * shows when the vCPU leaves: the scheduler's sum has grown by that much more than ours. It is made
  * good at the next switch to it.
  *
- * Less than ours is no debt: where the host's interrupts are accounted for apart, the scheduler
- * takes them off. More than a switch can take is not one: two clocks drift.
+ * A vCPU of which we had too much pays with what it gets next. Either way more than a switch can take
+ * is none: two clocks drift, and where the host's interrupts are accounted for apart, the scheduler
+ * takes them off.
  */
 static __always_inline void note_lag(struct ks_vcpu *v, __u64 now, __u64 exec)
 {
 	__s64 more = (exec - v->exec) - (now - v->in_t);
 
-	if (v->exec && v->in_t && more > 0)
+	if (v->exec && v->in_t)
 		v->lag += more;
 	if (v->lag > KS_SWITCH_MAX)
 		v->lag = KS_SWITCH_MAX;
+	if (v->lag < -KS_SWITCH_MAX)
+		v->lag = -KS_SWITCH_MAX;
 	v->exec = exec;
 }
 
@@ -59,8 +62,8 @@ static __always_inline void on_switch_in(struct ks_vcpu *v)
 	__u64 d = time_since(v, now);
 
 	v->in_t = now;
-	if (v->off != KS_ON_CPU) {
-		__u64 lag = v->lag < d ? v->lag : d;
+	if (v->off != KS_ON_CPU && v->lag > 0) {
+		__u64 lag = v->lag < (__s64)d ? v->lag : d;
 
 		d -= lag;
 		v->t -= lag;

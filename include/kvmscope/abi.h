@@ -209,7 +209,7 @@ struct ks_vcpu {
 	__u64 run_delay;  /* the thread's, when it left its CPU */
 	__u64 exec;	  /* its CPU time as the scheduler has it, at that moment; 0: not known */
 	__u64 in_t;	  /* when it came to its CPU, 0: not seen */
-	__u64 lag;	  /* CPU time that it is still to be charged for: see note_lag() */
+	__s64 lag;	  /* CPU time that it is still to be charged for: see note_lag() */
 	__u64 wake_t;	  /* when it got a CPU after a sleep, 0: not so */
 	__u64 wake_wait;  /* how long it was runnable before that */
 	__u64 poll_ns;	  /* vcpu_poll_ns() when last read */
