@@ -107,11 +107,12 @@ static __noinline const struct bio *bio_behind(const struct bio *bio)
 static __always_inline struct ks_bio *rq_bio(const struct request *rq, const bool typed)
 {
 	const struct bio *bio = LOAD(rq, bio);
-	struct ks_bio *b = bio_find((__u64)bio), *got;
+	struct ks_bio *b = bio ? bio_find((__u64)bio) : NULL, *got;
 
 	if (!b || b->g != KS_BIO_MERGED)
 		return b;
-	got = bio_find((__u64)bio_behind(bio));
+	bio = bio_behind(bio);
+	got = bio ? bio_find((__u64)bio) : NULL;
 	return got ?: b;
 }
 
@@ -201,13 +202,12 @@ static __always_inline int on_issue(const struct request *rq, const bool typed)
 	/* one that is with the driver already: what took it back was missed */
 	if (!(r->state & KS_RQ_ISSUED))
 		depth_add(r->whose, 1);
-	t = tally_here(KS_WHOSE_OP(r->whose));
+	t = no_shape() ? NULL : tally_here(KS_WHOSE_OP(r->whose));
 	if (t) {
 		if (cfg_disk_stages & KS_STAGE_I2D &&
 		    (r->state & (KS_RQ_INSERTED | KS_RQ_REQUEUED)) == KS_RQ_INSERTED)
 			record_since(t, KS_WHOSE_OP(r->whose), KS_M_DISK_I2D, r->t, now);
-		if (cfg_disk_stages != KS_STAGE_D2C)
-			record_shape(rq, r, t, typed);
+		record_shape(rq, r, t, typed);
 	}
 	r->t = now;
 	r->state |= KS_RQ_ISSUED;
@@ -277,14 +277,16 @@ static __always_inline __u32 status_of(__u64 error)
 	return cfg_disk_errno ? KS_STATUS_ERRNO | (__u32)-e : (__u8)e;
 }
 
-/* A bio has ended. alone: no request of it was seen; a flush, which is a command of its own's. */
-static __always_inline void bio_end(struct ks_bio *b, __u64 now)
+/* A bio has ended. t: the tally of its operation, NULL: not looked up yet. */
+static __always_inline void bio_end(struct ks_bio *b, struct ks_tally *t, __u64 now)
 {
 	__u32 op = KS_WHOSE_OP(b->whose);
-	struct ks_tally *t = b->q ? tally_here(op) : NULL;
 
-	if (t && cfg_disk_stages & KS_STAGE_Q2C)
-		record_since(t, op, KS_M_DISK_Q2C, b->q, now);
+	if (cfg_disk_stages & KS_STAGE_Q2C && b->q) {
+		t = t ?: tally_here(op);
+		if (t)
+			record_since(t, op, KS_M_DISK_Q2C, b->q, now);
+	}
 	bio_free(b);
 }
 
@@ -294,7 +296,7 @@ __noinline int disk_bio_end(__u64 bio, __u64 now)
 	struct ks_bio *b = bio_find(bio);
 
 	if (b)
-		bio_end(b, now);
+		bio_end(b, NULL, now);
 	return 0;
 }
 
@@ -353,16 +355,18 @@ static __always_inline int on_complete(const struct request *rq, __u64 error, __
 		return 0;
 	b = bio_find((__u64)bio);
 	if (b) {
-		/* a flush: the disk's own, of which it waited for one, is another request */
+		/* a flush: the command to the disk that it waited for is another request, without a
+		 * bio */
 		if (!r && !b->bytes && b->whose != KS_WHOSE_IGNORED) {
-			t = tally_here(KS_WHOSE_OP(b->whose));
+			op = KS_WHOSE_OP(b->whose);
+			t = tally_here(op);
 			if (t) {
 				t->n[KS_C_DISK_REQUESTS]++;
 				if ((__u32)error)
-					on_error(t, KS_WHOSE_OP(b->whose), status_of(error));
+					on_error(t, op, status_of(error));
 			}
 		}
-		bio_end(b, now);
+		bio_end(b, op == KS_WHOSE_OP(b->whose) ? t : NULL, now);
 	}
 	/* read anew: v6.12's verifier gives disk_bio_end() no pointer of a type for a number */
 	if (LOAD(bio, bi_next))
@@ -401,7 +405,7 @@ static __always_inline int on_bio_complete(const struct bio *bio, const bool typ
 		if (status)
 			on_error(t, KS_WHOSE_OP(b->whose), status);
 	}
-	bio_end(b, bpf_ktime_get_ns());
+	bio_end(b, t, bpf_ktime_get_ns());
 	return 0;
 }
 

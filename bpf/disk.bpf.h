@@ -167,7 +167,6 @@ static __always_inline __u32 vm_behind(const struct blkcg_gq *blkg, __u32 dev)
 	return vm ? *vm : KS_VM_HOST;
 }
 
-/* task: it is queued now, and by the current process */
 static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg_gq *blkg,
 				       __u32 tgid, __u32 op)
 {
@@ -231,7 +230,10 @@ static __always_inline __u32 bio_whose(const struct bio *bio, __u32 bytes, const
 	return whose;
 }
 
-/* Whose a request is of which no bio was seen: a flush of the disk's cache, a SCSI command. */
+/*
+ * Whose a request is of which no bio was seen: a SCSI command; or a flush of the disk's cache,
+ * which is for all that wait for one at that moment and so the host's.
+ */
 static __noinline __u32 rq_whose_slow(const struct request *rq)
 {
 	const struct gendisk *disk = rq_disk(rq);
@@ -241,6 +243,8 @@ static __noinline __u32 rq_whose_slow(const struct request *rq)
 
 	if (!disk)
 		return 0;
+	if (!bio && op == KS_DISK_FLUSH)
+		return whose_of(KS_VM_HOST, disk, op);
 	return whose_of(vm_behind(blkg, bio ? bio_dev(bio) : disk_dev(disk)), disk, op);
 }
 
@@ -331,9 +335,15 @@ static __always_inline struct ks_disk *disk_of(__u32 whose)
 	return bpf_map_lookup_elem(&disks, &number);
 }
 
+/* Nobody asks for the depth where only the device's time is wanted. */
+static __always_inline bool no_shape(void)
+{
+	return cfg_disk_stages == KS_STAGE_D2C;
+}
+
 static __always_inline void depth_add(__u32 whose, __u64 n)
 {
-	struct ks_disk *d = disk_of(whose);
+	struct ks_disk *d = no_shape() ? NULL : disk_of(whose);
 
 	if (d)
 		__sync_fetch_and_add(&d->depth, n);

@@ -9,7 +9,9 @@
 #include "session.h"
 #include "util.h"
 
-#define ALL_MODES (TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE)
+#define ALL_MODES \
+	(TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE | TRACE_DISK | \
+	 TRACE_DISK_STAGES * KS_STAGES_ALL)
 
 /* remedy NULL where nothing needs to be done. Copies. */
 static void add(struct report *r, const char *name, bool ok, const char *detail, const char *remedy)

@@ -6,12 +6,13 @@
 #include "layout_net.h"
 #include "util.h"
 
-#define SCREEN_VMS 20
+#define SCREEN_VMS   20
+#define SCREEN_DISKS 5
 
 static unsigned int modes(const void *opts)
 {
 	(void)opts;
-	return TRACE_TIMES | TRACE_NET;
+	return TRACE_TIMES | TRACE_NET | TRACE_DISK | TRACE_DISK_STAGES * KS_STAGES_ALL;
 }
 
 /* "io 38 %, msr 22 %": the two rows that cost most, of all time outside the guest that is work. */
@@ -77,7 +78,8 @@ static void text(struct text *t, const struct report *r, const void *opts)
 	const struct rows guests = {.row = all->row, .n = all->n ? all->n - 1 : 0}, *vms = &guests;
 	const struct row **order = xcalloc(vms->n, sizeof(*order));
 	uint64_t sum[KS_STATES], total, part;
-	size_t shown = vms->n;
+	size_t shown = vms->n, n_disks;
+	struct layout_disk *disks = layout__disks(vms, &n_disks);
 
 	(void)opts;
 	layout__begin(t, r);
@@ -109,6 +111,12 @@ static void text(struct text *t, const struct report *r, const void *opts)
 	text__table_end(t);
 	if (shown < vms->n)
 		text__line(t, "and %zu VMs with less going on (-v shows all)", vms->n - shown);
+	if (n_disks)
+		text__blank(t);
+	layout__disk_table(t, disks,
+			   text__opts(t)->all || n_disks < SCREEN_DISKS ? n_disks : SCREEN_DISKS,
+			   r->elapsed_ns);
+	free(disks);
 	free(order);
 	layout__net_summary(t, vms, r->elapsed_ns);
 	for (size_t i = 0; i < vms->n; i++)
@@ -123,8 +131,8 @@ COMMAND(cmd_summary) = {
 		    "  kvmscope 2                again every 2 seconds\n"
 		    "  kvmscope exits -n web1 1  why web1 leaves guest mode\n"
 		    "  kvmscope check            what this host can trace\n",
-	.trace = {"exits", "net"},
-	.report = {"exits", "cpu", "threads", "net"},
+	.trace = {"exits", "net", "disk"},
+	.report = {"exits", "cpu", "threads", "net", "disk"},
 	.modes = modes,
 	.text = text,
 	.default_interval_ns = 5 * NSEC_PER_SEC,

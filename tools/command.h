@@ -39,8 +39,8 @@ struct command {
 	size_t opts_size;
 
 	/* A command that traces: */
-	const char *trace[5];			 /* domains that are loaded; ends at NULL */
-	const char *report[5];			 /* domains that fill the VMs' rows; the same */
+	const char *trace[8];			 /* domains that are loaded; ends at NULL */
+	const char *report[8];			 /* domains that fill the VMs' rows; the same */
 	unsigned int (*modes)(const void *opts); /* enum trace_mode, or'ed */
 	void (*text)(struct text *t, const struct report *r, const void *opts);
 	uint64_t default_interval_ns, default_count;

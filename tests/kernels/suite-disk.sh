@@ -35,6 +35,8 @@ await_disk() {
 }
 
 schedule() {
+	# the kernel would load them by names that only depmod's lists tell
+	modprobe "$2" 2>/dev/null || modprobe "$2-iosched" 2>/dev/null || true
 	echo "$2" >/sys/block/"$1"/queue/scheduler 2>/dev/null &&
 		grep -q "\[$2\]" /sys/block/"$1"/queue/scheduler
 }
@@ -116,4 +118,333 @@ check_disk_null_blk() {
 			.q2c.sum - (.q2g.sum + (.g2i.sum // 0) + (.i2d.sum // 0) + .d2c.sum)] |
 			must(all(.[]; . >= 0))'
 	done
+}
+
+# --- other kinds of disks
+
+run_disk_virtio_blk() {
+	local disk found=
+	modprobe virtio_pci 2>/dev/null || true
+	modprobe virtio_blk
+	for disk in /sys/block/vd*; do
+		[ "$(cat "$disk"/serial)" != kvmscope-extra ] || found=${disk##*/}
+	done
+	[ -n "$found" ] || die "no virtio disk"
+	await_disk "$found"
+	disk_run virtio "$found" -- --disk-reads 503 --disk-writes 211 --disk-random --disk-jobs 3
+}
+
+check_disk_virtio_blk() {
+	disk_counts virtio 503 211 4096
+}
+
+run_disk_loop() {
+	modprobe loop max_loop=1 2>/dev/null || true
+	truncate -s 16M image
+	losetup /dev/loop0 image
+	disk_run loop loop0 -- --disk-reads 1009 --disk-writes 503 --disk-jobs 2
+	losetup -d /dev/loop0
+}
+
+check_disk_loop() {
+	disk_counts loop 1009 503 4096
+	holds "its file" loop.out '[disk("db1"; "loop0"; "read").alias] | must(all(endswith("/image")))'
+}
+
+# One without requests: Q and C of the bio.
+run_disk_brd() {
+	modprobe brd rd_nr=1 rd_size=16384
+	await_disk ram0
+	disk_run brd ram0 -- --disk-reads 1009 --disk-writes 503
+	rmmod brd
+}
+
+check_disk_brd() {
+	complete_or_told brd.out
+	same "counts, bytes" '[1009, 4132864, 503, 2060288]' brd.out \
+		'[disk("db1"; "ram0"; "read", "write") | .count, .bytes]'
+	holds "Q2C alone" brd.out '[disk("db1"; "ram0"; "read", "write") |
+		[.q2c.count == .count, .q2g, .g2i, .i2d, .d2c]] | must(all(. == [true, null, null, null, null]))'
+}
+
+scsi_disk() {
+	local disk
+	modprobe sd_mod
+	modprobe scsi_debug dev_size_mb=16 "$@"
+	until_true 20 sh -c 'ls -d /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*:*/block/sd*' >/dev/null ||
+		die "no disk of scsi_debug's"
+	disk=$(echo /sys/bus/pseudo/drivers/scsi_debug/adapter0/host*/target*/*:*/block/sd*)
+	scsi_name=${disk##*/}
+	await_disk "$scsi_name"
+}
+
+# A delay of 2 ms is the device's; a disk that takes one request at a time makes the others wait.
+run_disk_delay() {
+	scsi_disk ndelay=2000000 max_queue=1
+	schedule "$scsi_name" mq-deadline || schedule "$scsi_name" none
+	disk_run one "$scsi_name" -- --disk-reads 211 --disk-random
+	disk_run eight "$scsi_name" -- --disk-reads 503 --disk-random --disk-jobs 8
+	rmmod scsi_debug
+}
+
+check_disk_delay() {
+	local file disk
+	disk=$(cat one.disk)
+	for file in one eight; do
+		complete_or_told $file.out
+		holds "$file: the device takes 2 ms" $file.out "[disk(\"db1\"; \"$disk\"; \"read\").d2c.p50] |
+			must(all(.[]; . > 1870000 and . < 6000000) and length == 1)"
+	done
+	same "counts" 211 one.out "[disk(\"db1\"; \"$disk\"; \"read\").count] | add"
+	same "counts" 503 eight.out "[disk(\"db1\"; \"$disk\"; \"read\").count] | add"
+	holds "one at a time: nobody waits" one.out "[disk(\"db1\"; \"$disk\"; \"read\") |
+		(.q2c.sum - .d2c.sum) / .q2c.sum] | must(all(.[]; . < 0.25))"
+	holds "eight: they wait before the device" eight.out "[disk(\"db1\"; \"$disk\"; \"read\") |
+		(.q2c.sum - .d2c.sum) / .q2c.sum] | must(all(.[]; . > 0.7))"
+	holds "and the stages say so" eight.out "[disk(\"db1\"; \"$disk\"; \"read\") |
+		((.i2d.sum // 0) + (.q2g.sum // 0) + .d2c.sum) / .q2c.sum] | must(all(.[]; . > 0.9 and . <= 1.001))"
+	note "$(value eight.out "[disk(\"db1\"; \"$disk\"; \"read\") | [.q2g.p50, .i2d.p50, .d2c.p50, .requeued]]")"
+}
+
+# Every hundredth place of it answers after 20 ms, in jiffies of 4 ms.
+run_disk_tail() {
+	modprobe dm_mod
+	modprobe dm_delay
+	null_disk nullb0 queue_mode=2 memory_backed=0 irqmode=1 size=16
+	printf '0 792 linear /dev/nullb0 0\n792 8 delay /dev/nullb0 792 20\n' |
+		dmsetup create --noudevsync tail
+	dmsetup mknodes 2>/dev/null || true
+	await_disk dm-0
+	disk_run tail dm-0 -- --disk-reads 5003
+	dmsetup remove --noudevsync tail
+	null_end nullb0
+}
+
+check_disk_tail() {
+	complete_or_told tail.out
+	same "count, Q2C" '[5003, 5003, null]' tail.out \
+		'[disk("db1"; "dm-0"; "read") | .count, .q2c.count, .d2c]'
+	holds "20 ms are in p99.9, not in p50" tail.out '[disk("db1"; "dm-0"; "read") | [.q2c.p50, .q2c.p999]] |
+		must(all(.[]; .[0] < 2000000 and .[1] > 15000000 and .[1] < 60000000))'
+	same "the volume's name" '"tail"' tail.out 'disk("db1"; "dm-0"; "read").alias'
+	same "what went to the disk below" 5003 tail.out '[.[].vms[].remaps[] |
+		select(.from == "dm-0" and .to == "nullb0").count] | add'
+	same "which had as many" 5003 tail.out 'host_disk("nullb0"; "read")'
+}
+
+# --- several VMs; failures; flushes; large I/O
+
+run_disk_two_vms() {
+	local one two scope scheduler
+	null_disk nullb0 queue_mode=2 irqmode=2 completion_nsec=20000 size=64
+	for scheduler in none mq-deadline; do
+		schedule nullb0 $scheduler || continue
+		vm_start one db1 --out 3 --disk /dev/nullb0 --disk-reads 2003 --disk-jobs 3 --disk-random
+		one=$vm_pid
+		vm_start two web1 --out 3 --disk /dev/nullb0 --disk-writes 1009 --disk-reads 601 \
+			--disk-jobs 2 --disk-size 8192
+		two=$vm_pid
+		scope_start all.$scheduler disk -j
+		scope=$scope_pid
+		scope_start d2c.$scheduler disk -j --stages d2c
+		vm_go one
+		vm_go two
+		vm_end one "$one"
+		vm_end two "$two"
+		scope_end d2c.$scheduler $scope_pid
+		scope_end all.$scheduler "$scope"
+		echo all.$scheduler d2c.$scheduler >>files
+	done
+	null_end nullb0
+}
+
+check_disk_two_vms() {
+	local file
+	for file in $(cat files); do
+		complete_or_told $file.out
+		[ "$(value $file.out losses)" = '{}' ] || continue
+		same "$file: each has its own" '[2003, 601, 1009]' $file.out '[disk("db1"; "nullb0"; "read"),
+			disk("web1"; "nullb0"; "read", "write") | .count]'
+		same "$file: and their bytes" "[$((2003 * 4096)), $((601 * 8192)), $((1009 * 8192))]" $file.out \
+			'[disk("db1"; "nullb0"; "read"), disk("web1"; "nullb0"; "read", "write") | .bytes]'
+	done
+}
+
+# Place 0 of 256 is bad: 40 of 10,007 reads in a row fail.
+run_disk_errors() {
+	null_disk nullb0 queue_mode=2 irqmode=1 size=1 badblocks=+0-7
+	disk_run bad nullb0 -- --disk-reads 10007
+	modprobe dm_mod
+	echo '0 800 error' | dmsetup create --noudevsync broken
+	dmsetup mknodes 2>/dev/null || true
+	await_disk dm-0
+	disk_run broken dm-0 -- --disk-writes 53
+	dmsetup remove --noudevsync broken
+	null_end nullb0
+}
+
+check_disk_errors() {
+	complete_or_told bad.out
+	complete_or_told broken.out
+	says bad.vm.out 'disk_reads=9967 .*disk_errors=40'
+	same "count, those that failed" '[10007, 40, 40]' bad.out \
+		'[disk("db1"; "nullb0"; "read") | .count, .errors, (.errors_by | map(.count) | add)]'
+	holds "what they say" bad.out '[disk("db1"; "nullb0"; "read").errors_by[].status] |
+		must(all(.[]; test("I/O error|Input/output error")))'
+	same "without requests" '[53, 53]' broken.out '[disk("db1"; "dm-0"; "write") | .count, .errors]'
+}
+
+run_disk_flushes() {
+	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=1 cache_size=8 size=16
+	disk_run flush nullb0 -- --disk-writes 503 --disk-flushes 211 --disk-jobs 3
+	null_end nullb0
+}
+
+check_disk_flushes() {
+	complete_or_told flush.out
+	same "writes, flushes, and all took their way" '[503, 211, 503, 211]' flush.out \
+		'[disk("db1"; "nullb0"; "write", "flush") | .count] + [disk("db1"; "nullb0"; "write", "flush") | .q2c.count]'
+	holds "the disk's own" flush.out '[vm("(host)")[].disks[] | select(.op == "flush") | [.count, .d2c.count]] |
+		must(length == 1 and .[0][0] > 0 and .[0][0] <= 422 and .[0][0] == .[0][1])'
+}
+
+# 1 MiB is cut into 16.
+run_disk_splits() {
+	null_disk nullb0 queue_mode=2 irqmode=1 size=16
+	echo 64 >/sys/block/nullb0/queue/max_sectors_kb
+	disk_run large nullb0 -- --disk-reads 11 --disk-size 1048576
+	null_end nullb0
+}
+
+check_disk_splits() {
+	complete_or_told large.out
+	same "requests, bytes, pieces" "[$(stat_of large 1), $((11 << 20)), true]" large.out \
+		'[disk("db1"; "nullb0"; "read") | .count, .bytes, (.split >= 165)]'
+	holds "each piece has its time" large.out '[disk("db1"; "nullb0"; "read") |
+		[.q2c.count, .count + .merged]] | must(all(.[]; .[0] == .[1]))'
+	holds "64 KiB each" large.out '[disk("db1"; "nullb0"; "read").size_bytes.max] | must(all(. <= 65536))'
+}
+
+# Through the page cache: what it reads comes from there the second time; what it writes, others
+# submit later, in larger pieces.
+run_disk_page_cache() {
+	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=1 size=16
+	schedule nullb0 mq-deadline || true
+	echo 1 >$tracing/events/block/block_bio_backmerge/enable
+	echo 1 >$tracing/tracing_on
+	vm_start vm db1 --out 3 --disk /dev/nullb0 --hold --disk-buffered --disk-reads 8192 \
+		--disk-writes 1009 --disk-flushes 1
+	scope_start cached disk -j
+	vm_go vm
+	await ^done vm.out
+	scope_end cached $scope_pid
+	vm_kill "$vm_pid"
+	cat $tracing/trace >trace
+	echo 0 >$tracing/events/block/block_bio_backmerge/enable
+	: >$tracing/trace
+	null_end nullb0
+}
+
+check_disk_page_cache() {
+	complete_or_told cached.out
+	holds "16 MiB from the disk, of 32" cached.out '[vm("db1")[] | [.vm_read_bytes, .storage_read_bytes] |
+		map(. / 1048576)] | must(length == 1 and .[0][0] >= 31.9 and .[0][1] >= 15.9 and .[0][1] <= 16.1)'
+	same "merges as in the trace" "$(grep -c 'block_bio_backmerge' trace)" cached.out \
+		'[.[].vms[].disks[] | select(.name == "nullb0").merged_back] | add'
+	same "bytes written, by whomever" "$((1009 * 4096))" cached.out \
+		'[.[].vms[].disks[] | select(.name == "nullb0" and .op == "write").bytes] | add'
+	holds "all of it is the VM's, which alone has the disk" cached.out \
+		'[disk("db1"; "nullb0"; "write").bytes] | must(add == 4132864)'
+}
+
+# Stuck: it shows while it is.
+run_disk_stuck() {
+	modprobe dm_mod
+	null_disk nullb0 queue_mode=2 irqmode=1 size=16
+	echo '0 32768 linear /dev/nullb0 0' | dmsetup create --noudevsync stuck
+	dmsetup mknodes 2>/dev/null || true
+	await_disk dm-0
+	vm_start vm db1 --out 3 --disk /dev/dm-0 --disk-reads 1
+	scope_start scope disk -j
+	dmsetup suspend --noudevsync --nolockfs stuck
+	vm_go vm
+	sleep 1
+	scope_report scope $scope_pid
+	dmsetup resume --noudevsync stuck
+	vm_end vm "$vm_pid"
+	scope_end scope $scope_pid
+	dmsetup remove --noudevsync stuck
+	null_end nullb0
+}
+
+check_disk_stuck() {
+	holds "in flight, and since when" scope.out '.[0:1] | [disk("db1"; "dm-0"; "read") | [.count, .in_flight, .oldest_ns]] |
+		must(length == 1 and .[0][0] == 0 and .[0][1] == 1 and .[0][2] > 400000000)'
+	holds "and done" scope.out '.[1:] | [disk("db1"; "dm-0"; "read") | [.count, .in_flight]] | must(. == [[1, 0]])'
+}
+
+# --- against peers, in the same run
+
+run_disk_against_peers() {
+	local scope biolatency= blktrace=
+	null_disk nullb0 queue_mode=2 irqmode=2 completion_nsec=100000 size=64
+	schedule nullb0 mq-deadline || true
+	vm_start vm db1 --out 3 --disk /dev/nullb0 --disk-reads 2003 --disk-random --disk-jobs 2
+	if command -v blktrace >/dev/null; then
+		blktrace -d /dev/nullb0 -o trace >blktrace.log 2>&1 &
+		blktrace=$!
+		started $blktrace
+		until_true 20 test -e trace.blktrace.0 || die "blktrace does not start: $(cat blktrace.log)"
+	fi
+	if command -v biolatency >/dev/null; then
+		biolatency >biolatency.log 2>&1 &
+		biolatency=$!
+		started $biolatency
+		until_true 20 grep -q '^230 ' /proc/$biolatency/syscall || echo "biolatency does not start" >>absent
+	fi
+	scope_start scope disk -j -H
+	scope=$scope_pid
+	vm_go vm
+	vm_end vm "$vm_pid"
+	scope_end scope "$scope"
+	[ -z "$biolatency" ] || kill -INT $biolatency
+	[ -z "$blktrace" ] || kill -INT $blktrace
+	wait
+	null_end nullb0
+}
+
+# "MSECS-like name -> average in ns" of btt's table of all devices.
+btt_averages() {
+	btt -i trace.bin 2>/dev/null | awk '/==== All Devices/ { on = 1 } /==== Device/ { on = 0 }
+		on && $1 ~ /^(Q2G|G2I|I2D|D2C|Q2C)$/ { printf "%s %.0f %d\n", tolower($1), $3 * 1e9, $5 }'
+}
+
+check_disk_against_peers() {
+	local stage average n bins
+	complete_or_told scope.out
+	[ "$(value scope.out losses)" = '{}' ] || return 0
+	if [ -e trace.blktrace.0 ] && command -v btt >/dev/null; then
+		blkparse -q -i trace -d trace.bin -O >/dev/null 2>&1
+		btt_averages >averages
+		at_most "stages that btt tells" "$((5 - $(wc -l <averages)))" 1
+		while read -r stage average n; do
+			same "$stage: as many as blktrace has" "$n" scope.out "[disk(\"db1\"; \"nullb0\"; \"read\").$stage.count] | add"
+			holds "$stage: blktrace's average, $average ns" scope.out "[disk(\"db1\"; \"nullb0\"; \"read\").$stage |
+				.sum / .count] | must((add - $average | abs) < ([2000, $average * 0.05] | max))"
+			note "$stage $(value scope.out "disk(\"db1\"; \"nullb0\"; \"read\").$stage | .sum / .count | round") of $average ns"
+		done <averages
+	else
+		note "no blktrace here"
+	fi
+	# "         64 -> 127        : 1998     |****|"
+	bins=$(sed -nE 's/^ *([0-9]+) -> ([0-9]+) *: ([0-9]+) .*/[\1,\2,\3]/p' biolatency.log 2>/dev/null | jq -s -c .)
+	if [ ! -e absent ] && [ "${bins:-[]}" != '[]' ]; then
+		holds "biolatency's count" scope.out "[disk(\"db1\"; \"nullb0\"; \"read\").d2c.count] |
+			must(add == ($bins | map(.[2]) | add))"
+		holds "D2C's p50 is where most of biolatency's are" scope.out "[disk(\"db1\"; \"nullb0\"; \"read\").d2c.p50 / 1000] |
+			must(add as \$p | $bins | max_by(.[2]) | \$p >= .[0] * 0.94 and \$p < (.[1] + 1) * 1.06)"
+		note "biolatency agrees"
+	else
+		note "no biolatency on this kernel"
+	fi
 }

@@ -22,7 +22,7 @@ stat_fields() {
 }
 
 run_disk_on_loop() {
-	local vm
+	local vm scope
 	loop_begin 256
 	vm_start vm db1 --out 3 --disk "$loop" --disk-reads 10007 --disk-writes 5003 --disk-random \
 		--disk-jobs 4
@@ -30,11 +30,14 @@ run_disk_on_loop() {
 	vm_start other web1 --out 3 --disk "$loop" --disk-reads 2003 --disk-writes 1009 --disk-size 8192
 	stat_fields >before
 	scope_start scope disk -j
+	scope=$scope_pid
+	scope_start filtered disk -j -n web1
 	vm_go vm
 	vm_go other
 	vm_end vm "$vm"
 	vm_end other "$vm_pid"
-	scope_end scope $scope_pid
+	scope_end scope "$scope"
+	scope_end filtered $scope_pid
 	stat_fields >after
 	paste before after | awk '{ print $5 - $1, $6 - $2, $7 - $3, $8 - $4 }' >grown
 }
@@ -46,6 +49,9 @@ check_disk_on_loop() {
 	complete_or_told scope.out
 	same "counts of the one" '[10007, 5003]' scope.out "[disk(\"db1\"; \"$disk\"; \"read\", \"write\").count]"
 	same "counts of the other" '[2003, 1009]' scope.out "[disk(\"web1\"; \"$disk\"; \"read\", \"write\").count]"
+	same "only the other" '[2003, 1009]' filtered.out "[disk(\"web1\"; \"$disk\"; \"read\", \"write\").count]"
+	same "and nothing of the one, nor as the host's" 0 filtered.out "[.[].vms[] | select(.name == \"db1\" or
+		.name == \"(host)\") | .disks[]? | select(.name == \"$disk\").count] | add // 0"
 	same "bytes of the other" "[$((2003 * 8192)), $((1009 * 8192))]" scope.out \
 		"[disk(\"web1\"; \"$disk\"; \"read\", \"write\").bytes]"
 	same "the kernel's count" "[$reads, $writes]" scope.out \
@@ -78,4 +84,53 @@ check_disk_stages() {
 	same "its count" 1009 d2c.out "[disk(\"db1\"; \"$(cat disk)\"; \"read\").count] | add"
 	holds "D2C alone" d2c.out "[disk(\"db1\"; \"$(cat disk)\"; \"read\")] |
 		must(all(.[]; .d2c.count > 0 and .q2c == null and .q2g == null and .i2d == null))"
+}
+
+# As fast as it goes, for some seconds.
+run_disk_load() {
+	loop_begin 512
+	vm_start vm db1 --out 3 --disk "$loop" --disk-reads 600011 --disk-random --disk-jobs 16
+	stat_fields >before
+	scope_start scope disk -j
+	vm_go vm
+	until_true 240 has_line '^done' vm.out || die "no end"
+	vm_end vm "$vm_pid"
+	scope_end scope $scope_pid
+	stat_fields >after
+}
+
+check_disk_load() {
+	local disk
+	disk=$(cat disk)
+	complete_or_told scope.out
+	same "count and bytes" "[600011, $((600011 * 4096)), 600011, 600011]" scope.out \
+		"[disk(\"db1\"; \"$disk\"; \"read\") | .count, .bytes, .q2c.count, .d2c.count]"
+	same "the kernel's count" "$(paste before after | awk '{ print $5 - $1 }')" scope.out \
+		"host_disk(\"$disk\"; \"read\")"
+	note "$(answer vm | awk -F 'elapsed_ns=' '{ printf "%.0f I/O a second", 600011e9 / $2 }')"
+}
+
+# fio's own clock is read outside of the system call: what it waits for a CPU after the completion, it
+# has more.
+run_disk_against_fio() {
+	command -v fio >/dev/null || skip "no fio here"
+	loop_begin 128
+	scope_start scope disk -j
+	fio --name=j --filename="$loop" --direct=1 --rw=randread --bs=4k --ioengine=psync --thread \
+		--number_ios=20011 --output-format=json --output=fio.json
+	scope_end scope $scope_pid
+}
+
+check_disk_against_fio() {
+	local q name fio
+	same "count" 20011 scope.out "host_disk(\"$(cat disk)\"; \"read\")"
+	for q in 50:p50 99:p99; do
+		name=${q#*:}
+		fio=$(jq ".jobs[0].read.clat_ns.percentile[\"${q%:*}.000000\"]" fio.json)
+		holds "$name: fio's is $fio ns" scope.out "[.[].vms[].disks[] |
+			select(.name == \"$(cat disk)\" and .op == \"read\").q2c.$name] |
+			must(add as \$x | \$x < $fio * 1.07 and (\"$name\" == \"p99\" or \$x > $fio * 0.93 - 6000))"
+		note "$name $(value scope.out "[.[].vms[].disks[] |
+			select(.name == \"$(cat disk)\" and .op == \"read\").q2c.$name] | add") of fio's $fio ns"
+	done
 }
