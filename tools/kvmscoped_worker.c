@@ -340,6 +340,8 @@ static int end_sample(struct worker *w, uint64_t now)
 		if (w->sample_began)
 			w->cost[i].share = (double)(runtime(w, w->all[i]) - w->cost[i].before) /
 					   (double)(now - w->sample_began) / (double)cpus;
+		if (w->cost[i].share > 1) /* the kernel takes run times by a clock of its own */
+			w->cost[i].share = 1;
 		if (w->all[i]->n_levels)
 			of_domain[k++] = w->cost[i].share;
 	}
