@@ -49,7 +49,7 @@ static void check_kernel(struct report *r, const struct features *f)
 	bool ok;
 
 	add(r, "kernel", true, f->release, NULL);
-	add(r, "kvm", f->kvm, f->kvm ? "/dev/kvm is there" : "/dev/kvm is missing",
+	add(r, "kvm", f->kvm, f->kvm ? "this kernel has it" : "/dev/kvm is missing",
 	    "modprobe kvm; see that virtualisation is on in the firmware");
 	snprintf(detail, sizeof(detail), "%s%s", *f->backend_names ? f->backend_names : "none",
 		 f->backends && !(f->backends & ~BACKEND_OTHER)

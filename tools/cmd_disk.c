@@ -80,7 +80,7 @@ static void text(struct text *t, const struct report *r, const void *opts)
 
 COMMAND(cmd_disk) = {
 	.name = "disk",
-	.summary = "Block I/O by VM, device and operation: is it the queue or the device?",
+	.summary = "Block I/O by VM, disk and operation: is it queue or device?",
 	.examples = "  kvmscope disk 1             every second, all VMs\n"
 		    "  kvmscope disk -n db1 5 1    5 seconds of one VM\n"
 		    "  kvmscope disk -H -n db1     with histograms of each stage, until Ctrl-C\n"
