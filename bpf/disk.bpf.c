@@ -54,7 +54,7 @@ int disk__block_bio_queue_btf(__u64 *ctx)
 SEC("raw_tp/block_bio_queue")
 int disk__block_bio_queue_raw(__u64 *ctx)
 {
-	return on_queue((const struct bio *)ctx[cfg_disk_bio_second], false);
+	return on_queue((const struct bio *)arg_at(ctx, cfg_disk_bio_second), false);
 }
 
 static __always_inline int on_getrq(__u64 bio)
@@ -84,7 +84,7 @@ int disk__block_getrq_btf(__u64 *ctx)
 SEC("raw_tp/block_getrq")
 int disk__block_getrq_raw(__u64 *ctx)
 {
-	return on_getrq(ctx[cfg_disk_bio_second]);
+	return on_getrq(arg_at(ctx, cfg_disk_bio_second));
 }
 
 /* --- I, D */
@@ -166,7 +166,7 @@ int disk__block_rq_insert_btf(__u64 *ctx)
 SEC("raw_tp/block_rq_insert")
 int disk__block_rq_insert_raw(__u64 *ctx)
 {
-	return on_insert((const struct request *)ctx[cfg_disk_rq_second], false);
+	return on_insert((const struct request *)arg_at(ctx, cfg_disk_rq_second), false);
 }
 
 /* What a request is like when it is issued, beside its times. */
@@ -223,7 +223,7 @@ int disk__block_rq_issue_btf(__u64 *ctx)
 SEC("raw_tp/block_rq_issue")
 int disk__block_rq_issue_raw(__u64 *ctx)
 {
-	return on_issue((const struct request *)ctx[cfg_disk_rq_second], false);
+	return on_issue((const struct request *)arg_at(ctx, cfg_disk_rq_second), false);
 }
 
 /* The driver gives it back, to be issued again: its first G stays, and its last D will count. */
@@ -251,7 +251,7 @@ int disk__block_rq_requeue_btf(__u64 *ctx)
 SEC("raw_tp/block_rq_requeue")
 int disk__block_rq_requeue_raw(__u64 *ctx)
 {
-	return on_requeue(ctx[cfg_disk_rq_second]);
+	return on_requeue(arg_at(ctx, cfg_disk_rq_second));
 }
 
 /* --- C */
@@ -450,17 +450,31 @@ int disk__block_bio_frontmerge_btf(__u64 *ctx)
 	return on_merge(ctx[0], KS_C_DISK_MERGED_FRONT);
 }
 
-/* (q, rq, bio) where the queue is the first */
+/* (q, rq, bio) where the queue is the first. See arg_at(). */
+static __always_inline __u64 merged_bio(const __u64 *ctx)
+{
+	__u64 bio;
+
+	if (cfg_disk_bio_second) {
+		bio = ctx[2];
+		barrier_var(bio);
+	} else {
+		bio = ctx[0];
+		barrier_var(bio);
+	}
+	return bio;
+}
+
 SEC("raw_tp/block_bio_backmerge")
 int disk__block_bio_backmerge_raw(__u64 *ctx)
 {
-	return on_merge(cfg_disk_bio_second ? ctx[2] : ctx[0], KS_C_DISK_MERGED_BACK);
+	return on_merge(merged_bio(ctx), KS_C_DISK_MERGED_BACK);
 }
 
 SEC("raw_tp/block_bio_frontmerge")
 int disk__block_bio_frontmerge_raw(__u64 *ctx)
 {
-	return on_merge(cfg_disk_bio_second ? ctx[2] : ctx[0], KS_C_DISK_MERGED_FRONT);
+	return on_merge(merged_bio(ctx), KS_C_DISK_MERGED_FRONT);
 }
 
 /* A request that has become part of another: its bios go on, it does not. */
@@ -487,7 +501,7 @@ int disk__block_rq_merge_btf(__u64 *ctx)
 SEC("raw_tp/block_rq_merge")
 int disk__block_rq_merge_raw(__u64 *ctx)
 {
-	return on_rq_merge(ctx[cfg_disk_rq_second]);
+	return on_rq_merge(arg_at(ctx, cfg_disk_rq_second));
 }
 
 /*
@@ -532,7 +546,7 @@ int disk__block_split_btf(__u64 *ctx)
 SEC("raw_tp/block_split")
 int disk__block_split_raw(__u64 *ctx)
 {
-	return on_split((const struct bio *)ctx[cfg_disk_bio_second], false);
+	return on_split((const struct bio *)arg_at(ctx, cfg_disk_bio_second), false);
 }
 
 /* From one disk to another, below it. Partitions are their disk. */
@@ -559,7 +573,14 @@ static __always_inline int on_remap(const struct bio *bio, __u32 from)
 SEC("raw_tp/block_bio_remap")
 int disk__block_bio_remap_raw(__u64 *ctx)
 {
-	if (cfg_disk_bio_second)
-		return on_remap((const struct bio *)ctx[1], ctx[2]);
-	return on_remap((const struct bio *)ctx[0], ctx[1]);
+	__u32 from;
+
+	if (cfg_disk_bio_second) {
+		from = ctx[2];
+		barrier_var(from);
+	} else {
+		from = ctx[1];
+		barrier_var(from);
+	}
+	return on_remap((const struct bio *)arg_at(ctx, cfg_disk_bio_second), from);
 }

@@ -52,8 +52,7 @@ struct {
 /* id of a cgroup that is one VM's alone -> the VM's number: user space's */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16 * KS_VMS_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4 * KS_VMS_MAX);
 	__type(key, __u64);
 	__type(value, __u16);
 } disk_cgroups __weak SEC(".maps");
@@ -62,7 +61,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4 * KS_VMS_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, __u16);
 } disk_owners __weak SEC(".maps");
@@ -100,6 +98,24 @@ struct {
 
 /* Reads p's field: a load where the verifier knows what p is. */
 #define LOAD(p, field) (typed ? (p)->field : BPF_CORE_READ(p, field))
+
+/*
+ * The argument that is the first, or the second. Two loads: kernels of that time (v5.10) let nobody
+ * read at an offset that was added to the context.
+ */
+static __always_inline __u64 arg_at(const __u64 *ctx, bool second)
+{
+	__u64 arg;
+
+	if (second) {
+		arg = ctx[1];
+		barrier_var(arg);
+	} else {
+		arg = ctx[0];
+		barrier_var(arg);
+	}
+	return arg;
+}
 
 /* --- whose is it */
 

@@ -109,8 +109,9 @@ check_disk_null_blk() {
 		disk_counts $file 10007 5003 4096
 		[ "$(value $file.out losses)" = '{}' ] || continue
 		if [ $file = none ]; then
-			holds "none: no insertion" none.out '[disk("db1"; "nullb0"; "read", "write") |
-				.g2i, .i2d] | must(all(. == null))'
+			# v5.10 inserts what comes without a plug: then all that was inserted was issued
+			holds "none: no insertion that is not one" none.out '[disk("db1"; "nullb0"; "read", "write") |
+				[.g2i.count, .i2d.count, .count]] | must(all(.[]; .[0] == .[1] and (.[0] == null or .[0] == .[2])))'
 		else
 			holds "$file: each was inserted" $file.out '[disk("db1"; "nullb0"; "read", "write") |
 				.count == .g2i.count and .count == .i2d.count] | must(all and length == 2)'
@@ -228,8 +229,9 @@ check_disk_tail() {
 	holds "20 ms are in p99.9, not in p50" tail.out '[disk("db1"; "dm-0"; "read") | [.q2c.p50, .q2c.p999]] |
 		must(all(.[]; .[0] < 2000000 and .[1] > 15000000 and .[1] < 60000000))'
 	same "the volume's name" '"tail"' tail.out 'disk("db1"; "dm-0"; "read").alias'
-	same "what went to the disk below" 5003 tail.out '[.[].vms[].remaps[] |
-		select(.from == "dm-0" and .to == "nullb0").count] | add'
+	# on v5.10 dm-delay does not tell of the 50 that it has delayed
+	holds "what went to the disk below" tail.out '[.[].vms[].remaps[] |
+		select(.from == "dm-0" and .to == "nullb0").count] | must(add | . == 5003 or . == 5003 - 50)'
 	same "which had as many" 5003 tail.out 'host_disk("nullb0"; "read")'
 }
 
@@ -386,7 +388,7 @@ check_disk_stuck() {
 
 # --- against peers, in the same run
 
-run_disk_against_peers() {
+run_icount_disk_against_peers() {
 	local scope biolatency= blktrace=
 	null_disk nullb0 queue_mode=2 irqmode=2 completion_nsec=100000 size=64
 	schedule nullb0 mq-deadline || true
@@ -420,7 +422,7 @@ btt_averages() {
 		on && $1 ~ /^(Q2G|G2I|I2D|D2C|Q2C)$/ { printf "%s %.0f %d\n", tolower($1), $3 * 1e9, $5 }'
 }
 
-check_disk_against_peers() {
+check_icount_disk_against_peers() {
 	local stage average n bins
 	complete_or_told scope.out
 	[ "$(value scope.out losses)" = '{}' ] || return 0
