@@ -137,9 +137,25 @@ static __always_inline struct ks_request *rq_begin(const struct request *rq, __u
 	return r;
 }
 
+/*
+ * What is known of a request that comes. One that is with the driver already, and that nobody has
+ * taken back, has ended without an event that we saw: what comes now is another one.
+ */
+static __always_inline struct ks_request *rq_known(__u64 rq)
+{
+	struct ks_request *r = rq_find(rq);
+
+	if (!r || !(r->state & KS_RQ_ISSUED))
+		return r;
+	lose(KS_L_DISK_ENDS);
+	depth_add(r->whose, -1);
+	rq_free(r);
+	return NULL;
+}
+
 static __always_inline int on_insert(const struct request *rq, const bool typed)
 {
-	struct ks_request *r = rq_find((__u64)rq);
+	struct ks_request *r = rq_known((__u64)rq);
 	__u64 now = bpf_ktime_get_ns(), g = 0;
 	struct ks_tally *t;
 
@@ -191,7 +207,7 @@ static __always_inline void record_shape(const struct request *rq, const struct 
 
 static __always_inline int on_issue(const struct request *rq, const bool typed)
 {
-	struct ks_request *r = rq_find((__u64)rq);
+	struct ks_request *r = rq_known((__u64)rq);
 	__u64 now = bpf_ktime_get_ns(), g;
 	struct ks_tally *t;
 
@@ -199,9 +215,7 @@ static __always_inline int on_issue(const struct request *rq, const bool typed)
 		r = rq_begin(rq, now, &g, typed);
 	if (!r)
 		return 0;
-	/* one that is with the driver already: what took it back was missed */
-	if (!(r->state & KS_RQ_ISSUED))
-		depth_add(r->whose, 1);
+	depth_add(r->whose, 1);
 	t = no_shape() ? NULL : tally_here(KS_WHOSE_OP(r->whose));
 	if (t) {
 		if (cfg_disk_stages & KS_STAGE_I2D &&

@@ -34,6 +34,10 @@ def disk($vm; $name; op): op as $op | vm($vm)[].disks[] | select(.name == $name 
 def host_disk($name; op): op as $op
 	| [.[].vms[].disks[] | select(.name == $name and .op == $op).count] | add // 0;
 
+# The same with those of which no end was seen: in flight for ever, or told as missed.
+def host_disk_told($name; op): op as $op | host_disk($name; $op) + (losses.disk_ends_missed // 0)
+	+ ([.[].vms[].disks[] | select(.name == $name and .op == $op).in_flight] | add // 0);
+
 # Interfaces of a VM in all reports; one, in one direction; its hops, as "FROM>TO STAGE PACKETS".
 def nics($name): [.[].vms[] | select(.name == $name).nics[]];
 def nic($name; $nic; $direction): nics($name)[] | select(.name == $nic and .direction == $direction);

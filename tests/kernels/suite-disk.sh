@@ -109,9 +109,10 @@ check_disk_null_blk() {
 		disk_counts $file 10007 5003 4096
 		[ "$(value $file.out losses)" = '{}' ] || continue
 		if [ $file = none ]; then
-			# v5.10 inserts what comes without a plug: then all that was inserted was issued
+			# v5.10 inserts what comes without a plug, later ones what finds the driver busy: then
+			# all that was inserted was issued
 			holds "none: no insertion that is not one" none.out '[disk("db1"; "nullb0"; "read", "write") |
-				[.g2i.count, .i2d.count, .count]] | must(all(.[]; .[0] == .[1] and (.[0] == null or .[0] == .[2])))'
+				[.g2i.count, .i2d.count, .count]] | must(all(.[]; .[0] == .[1] and (.[0] == null or .[0] <= .[2])))'
 		else
 			holds "$file: each was inserted" $file.out '[disk("db1"; "nullb0"; "read", "write") |
 				.count == .g2i.count and .count == .i2d.count] | must(all and length == 2)'
@@ -305,6 +306,7 @@ run_disk_flushes() {
 
 check_disk_flushes() {
 	complete_or_told flush.out
+	[ "$(value flush.out losses)" = '{}' ] || return 0
 	same "writes, flushes, and all took their way" '[503, 211, 503, 211]' flush.out \
 		'[disk("db1"; "nullb0"; "write", "flush") | .count] + [disk("db1"; "nullb0"; "write", "flush") | .q2c.count]'
 	holds "the disk's own" flush.out '[vm("(host)")[].disks[] | select(.op == "flush") | [.count, .d2c.count]] |
