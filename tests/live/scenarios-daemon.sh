@@ -148,8 +148,8 @@ run_daemon_churn() {
 	w=$(worker $daemon_pid)
 	sleep 2
 	n=0
-	while [ $n -lt 450 ]; do # some 80 a second: slots come back each second
-		[ $n -ne 150 ] || { grep RssAnon "/proc/$w/status" >rss.before; ls "/proc/$w/fd" | wc -l >fds.before; }
+	while [ $n -lt 150 ]; do
+		[ $n -ne 50 ] || { grep RssAnon "/proc/$w/status" >rss.before; ls "/proc/$w/fd" | wc -l >fds.before; }
 		n=$((n + 1))
 		(exec_as_qemu -name guest=vm$n --out 13) >vm.out
 	done
@@ -173,7 +173,7 @@ check_daemon_churn() {
 		failed "the last one: $(grep -F last last.om | grep total)"
 	[ "$(metric last.om 'kvmscope_lost_total{what="vcpu_slots_full"}')" = 0 ] || failed "slots ran out"
 	[ "$(metric last.om 'kvmscope_overflow_total{bound="vms"}')" = 0 ] || failed "VMs were folded"
-	note "$(awk '{ print $2 }' rss.after) kB of its own after 450 VMs"
+	note "$(awk '{ print $2 }' rss.after) kB of its own after 150 VMs"
 }
 
 # --- bad clients
