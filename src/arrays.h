@@ -13,6 +13,7 @@ struct array {
 	int fd;	     /* of a map with BPF_F_MMAPABLE */
 	size_t elem; /* size of an element, a multiple of 8 */
 	uint32_t entries;
+	uint32_t used; /* numbers from here on have never been in use, as far as was seen */
 };
 
 /*

@@ -122,12 +122,12 @@ static int set_sizes(struct session *s, const struct session_opts *opts,
 	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + subjects * CELLS_PER_SUBJECT;
 
 	/* number 0 stands for none, in both */
-	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1};
-	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), cells + 1};
+	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1, 0};
+	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), cells + 1, 0};
 	s->arrays[ARRAY_SUBJECTS] =
-		(struct array){-1, sizeof(struct ks_subject_slot), subjects + 1};
+		(struct array){-1, sizeof(struct ks_subject_slot), subjects + 1, 0};
 	s->arrays[ARRAY_TALLIES] =
-		(struct array){-1, sizeof(struct ks_tally), cpus * (subjects + 1)};
+		(struct array){-1, sizeof(struct ks_tally), cpus * (subjects + 1), 0};
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, vcpus + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, vcpus);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, vcpus * 2);

@@ -130,7 +130,7 @@ int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
  * one entry where no domain measures subjects.
  */
 enum session_array { ARRAY_VCPUS, ARRAY_CELLS, ARRAY_SUBJECTS, ARRAY_TALLIES, SESSION_ARRAYS };
-const struct array *session__array(const struct session *s, enum session_array which);
+struct array *session__array(struct session *s, enum session_array which);
 
 /*
  * Gives back a vCPU's slot, a cell or a subject that the kernel side does not write any more:

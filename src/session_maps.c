@@ -153,7 +153,7 @@ int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
 
 /* --- the mapped arrays */
 
-const struct array *session__array(const struct session *s, enum session_array which)
+struct array *session__array(struct session *s, enum session_array which)
 {
 	return &s->arrays[which];
 }

@@ -245,6 +245,17 @@ static void land_flights(struct session *s, struct snapshot *snap)
 		array__unmap(session__array(s, ARRAY_VCPUS), v, n);
 }
 
+/*
+ * Is what comes after this window worth a look? Numbers that were never in use are taken in order,
+ * but those that were given back may be taken again from any place below.
+ */
+static bool goes_on(struct array *a, uint32_t first, uint32_t n, bool any)
+{
+	if (any && a->used < first + n)
+		a->used = first + n;
+	return any || first + n < a->used;
+}
+
 int snapshot__take(struct session *s, struct snapshot **ret)
 {
 	struct snapshot *snap = xcalloc(1, sizeof(*snap));
@@ -260,8 +271,7 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 		for (uint32_t k = 0; k < n; k++)
 			take_vcpu(snap, i + k, &v[k]);
 		array__unmap(session__array(s, ARRAY_VCPUS), v, n);
-		/* slots are taken from the low end: a window without any is the end of them */
-		if (snap->n_vcpu == before)
+		if (!goes_on(session__array(s, ARRAY_VCPUS), i, n, snap->n_vcpu > before))
 			break;
 	}
 	if (!v && errno)
@@ -273,7 +283,7 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 		for (uint32_t k = 0; k < n; k++)
 			take_cell(snap, i + k, &c[k]);
 		array__unmap(session__array(s, ARRAY_CELLS), c, n);
-		if (snap->n_cell == before)
+		if (!goes_on(session__array(s, ARRAY_CELLS), i, n, snap->n_cell > before))
 			break;
 	}
 	if (!c && errno)
