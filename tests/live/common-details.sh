@@ -17,6 +17,8 @@ run_details() {
 	done <scopes
 }
 
+# The counts are exact. A classic program's run may be skipped all the same, while a bpf(2) call on that
+# CPU is preempted (kernel/trace/bpf_trace.c, trace_call_bpf): seen once on v7.3, of another event, and told.
 check_details() {
 	local what
 	same ports '[[16, "write", 2018], [17, "write", 2]]' port.out \
@@ -26,6 +28,6 @@ check_details() {
 	same MSRs '[[27, "read", 214]]' msr.out '[vm("web1")[].msrs[] | [.msr, .op, .count]]'
 	for what in port mmio msr; do
 		status_is $what 0
-		holds "$what: complete" $what.out '[complete, losses] | must(. == [true, {}])'
+		complete_or_told $what.out
 	done
 }
