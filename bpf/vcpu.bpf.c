@@ -21,9 +21,9 @@ static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v)
  * shows when the vCPU leaves: the scheduler's sum has grown by that much more than ours. It is made
  * good at the next switch to it.
  *
- * A vCPU of which we had too much pays with what it gets next. Either way more than a switch can take
- * is none: two clocks drift, and where the host's interrupts are accounted for apart, the scheduler
- * takes them off.
+ * A vCPU of which we had too much pays with what it gets next. Either way more than a switch can
+ * take is none: two clocks drift, and where the host's interrupts are accounted for apart, the
+ * scheduler takes them off.
  */
 static __always_inline void note_lag(struct ks_vcpu *v, __u64 now, __u64 exec)
 {

@@ -64,7 +64,8 @@ static size_t fill(struct bound *b, size_t n, int shift, int step, double scale,
 		b[i].bucket = ks_hist_bucket(edge);
 		if (ks_hist_low(b[i].bucket) != edge)
 			abort(); /* not an edge */
-		/* by way of decimals, for 512 * 1e-9 is not the double that is nearest to 5.12e-07 */
+		/* by way of decimals, for 512 * 1e-9 is not the double that is nearest to 5.12e-07
+		 */
 		number__text(edge, scale, b[i].text);
 		b[i].le = strtod(b[i].text, NULL) - inclusive;
 		number__canonical(b[i].le, b[i].text);

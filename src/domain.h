@@ -29,12 +29,13 @@ enum trace_mode {
 	TRACE_MSR = 32,
 	TRACE_HYPERCALL = 64,
 	TRACE_PAGE_FAULT = 128,
-	TRACE_DISK = 1 << 8,	   /* block I/O: whose, how many, how large */
-	TRACE_DISK_STAGES = 1 << 9, /* times enum ks_disk_stages (abi.h), or'ed: which stages' times */
+	TRACE_DISK = 1 << 8, /* block I/O: whose, how many, how large */
+	TRACE_DISK_STAGES =
+		1 << 9, /* times enum ks_disk_stages (abi.h), or'ed: which stages' times */
 	TRACE_DISK_Q2G = TRACE_DISK_STAGES * KS_STAGE_Q2G,
 	TRACE_DISK_G2I = TRACE_DISK_STAGES * KS_STAGE_G2I,
 	TRACE_DISK_I2D = TRACE_DISK_STAGES * KS_STAGE_I2D,
-	TRACE_NET = 1 << 16,	   /* packets, hop by hop */
+	TRACE_NET = 1 << 16,	    /* packets, hop by hop */
 	TRACE_NET_DRIVER = 1 << 17, /* and how long the drivers took */
 };
 #define TRACE_DETAILS (TRACE_PORT | TRACE_MMIO | TRACE_MSR | TRACE_HYPERCALL | TRACE_PAGE_FAULT)
@@ -65,10 +66,10 @@ struct rung {
 struct event {
 	const char *system, *name;
 	const char *arg_type; /* the struct by which rungs tell arguments; NULL: kvm_vcpu */
-	unsigned int modes; /* enum trace_mode, or'ed */
-	bool optional;	    /* the domain can do without */
-	bool preemptible;   /* it fires where its thread may be preempted: see features.h, srcu_fast
-			     */
+	unsigned int modes;   /* enum trace_mode, or'ed */
+	bool optional;	      /* the domain can do without */
+	bool preemptible; /* it fires where its thread may be preempted: see features.h, srcu_fast
+			   */
 	struct rung rungs[RUNGS_MAX]; /* in order of preference; ends at program NULL */
 	/* Is it wanted on this host at all? NULL: yes. */
 	bool (*wanted)(const struct features *f);
@@ -90,9 +91,10 @@ struct vm_times {
 	size_t n_vcpus;
 };
 
-/* What the daemon may have a domain do, from all down to less and less: see tools/kvmscoped_limit.c. */
+/* What the daemon may have a domain do, from all down to less and less: see
+ * tools/kvmscoped_limit.c. */
 struct level {
-	const char *name;   /* for messages and metrics */
+	const char *name; /* for messages and metrics */
 	enum level_step {
 		LEVEL_ALL,	/* what the daemon starts with */
 		LEVEL_DETAIL,	/* less detail than the one before */
@@ -130,7 +132,8 @@ struct domain {
 	 * look for VMs. May keep s, which lives until close(). May be NULL.
 	 */
 	void (*follow)(void *state, struct session *s, struct vms *vms);
-	/* May the kernel side still write to this subject, whose VM is gone? NULL: it never does. */
+	/* May the kernel side still write to this subject, whose VM is gone? NULL: it never does.
+	 */
 	bool (*busy)(void *state, uint32_t subject);
 	/* Adds this domain's fields to the VM's row. */
 	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);

@@ -12,8 +12,9 @@
 
 struct histogram {
 	/*
-	 * Sum, maximum and buckets are of values that were recorded as 2^shift times what they are: small
-	 * numbers, which the first bucket would hold all alike. Percentiles are what they are.
+	 * Sum, maximum and buckets are of values that were recorded as 2^shift times what they are:
+	 * small numbers, which the first bucket would hold all alike. Percentiles are what they
+	 * are.
 	 */
 	unsigned int shift;
 	uint64_t count; /* of the values in bucket[]: always their sum */

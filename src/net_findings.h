@@ -6,8 +6,9 @@
 #include "report.h"
 
 /*
- * Adds to the VM's row "findings": finding, nic, count and a text for people. From "nics" and, where the row
- * has it, "threads" (who takes packets out of the ring?) and "vcpus". stopped: the VMM's process is.
+ * Adds to the VM's row "findings": finding, nic, count and a text for people. From "nics" and,
+ * where the row has it, "threads" (who takes packets out of the ring?) and "vcpus". stopped: the
+ * VMM's process is.
  */
 void net_findings__add(struct row *vm, bool stopped, uint64_t elapsed_ns);
 

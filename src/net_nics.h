@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The interfaces that matter to VMs, by the numbers that the kernel side knows them by (struct ks_nic):
- * those of VMs, and those between them and the world.
+ * The interfaces that matter to VMs, by the numbers that the kernel side knows them by (struct
+ * ks_nic): those of VMs, and those between them and the world.
  *
  * A number stands for one interface, of one VM or of none, as long as that is so. One that went, or
  * changed hands, keeps its number until nobody measures under it any more, so that what
@@ -54,7 +54,8 @@ void net_nics__follow(struct net_nics *n, struct session *s, struct vms *vms);
 /* Reads all counters: an interval ends. */
 void net_nics__sample(struct net_nics *n);
 
-/* A number's interface, be it gone; NULL: it was never given out. Marks it as used by this report. */
+/* A number's interface, be it gone; NULL: it was never given out. Marks it as used by this report.
+ */
 struct net_nic *net_nics__get(struct net_nics *n, uint32_t number);
 
 #endif

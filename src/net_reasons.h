@@ -17,9 +17,11 @@ void net_reasons__free(struct net_reasons *r); /* NULL is fine */
 
 /* The number that means "not specified"; 0: this kernel has no reasons. */
 uint32_t net_reasons__unspecified(const struct net_reasons *r);
-/* "QDISC_DROP"; a subsystem's own as "2:5": its number in SKB_DROP_REASON_SUBSYS_ and the reason's. */
+/* "QDISC_DROP"; a subsystem's own as "2:5": its number in SKB_DROP_REASON_SUBSYS_ and the reason's.
+ */
 const char *net_reasons__name(struct net_reasons *r, uint32_t reason);
-/* low: the low half of an address of kernel code. "br_handle_frame_finish"; "0x81234567" if nobody knows. */
+/* low: the low half of an address of kernel code. "br_handle_frame_finish"; "0x81234567" if nobody
+ * knows. */
 const char *net_reasons__function(struct net_reasons *r, uint32_t low);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A network namespace as rtnetlink shows it: its interfaces, their counters, and what comes and goes.
+ * A network namespace as rtnetlink shows it: its interfaces, their counters, and what comes and
+ * goes.
  *
  * A socket belongs to the namespace in which it was made, for ever: one that asks and one that
- * listens are made in each, and the process itself stays where it is. Plain netlink, without a library: libmnl
- * comes without a static form, which make static needs.
+ * listens are made in each, and the process itself stays where it is. Plain netlink, without a
+ * library: libmnl comes without a static form, which make static needs.
  */
 #ifndef KVMSCOPE_NET_SPACE_H
 #define KVMSCOPE_NET_SPACE_H
@@ -43,8 +44,8 @@ struct net_space {
 };
 
 /*
- * path: a namespace's file (/proc/PID/ns/net), or NULL for the process' own. Returns it, or NULL with
- * errno: EPERM without CAP_SYS_ADMIN.
+ * path: a namespace's file (/proc/PID/ns/net), or NULL for the process' own. Returns it, or NULL
+ * with errno: EPERM without CAP_SYS_ADMIN.
  */
 struct net_space *net_space__open(const char *path);
 void net_space__close(struct net_space *s); /* NULL is fine */

@@ -131,8 +131,8 @@ void delta__each_cell(const struct delta *d, pid_t tgid, uint64_t start_ns,
 		      void (*fn)(const struct delta_cell *cell, void *arg), void *arg);
 
 /*
- * Calls fn for each subject of that domain and VM (its number, or KS_VM_HOST) of which something was
- * counted in the interval or may be under way.
+ * Calls fn for each subject of that domain and VM (its number, or KS_VM_HOST) of which something
+ * was counted in the interval or may be under way.
  */
 void delta__each_subject(const struct delta *d, enum ks_domain domain, uint16_t vm,
 			 void (*fn)(const struct snap_subject *subject, void *arg), void *arg);

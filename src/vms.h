@@ -49,10 +49,10 @@ struct vm {
 	size_t n_nics;
 	struct vm_disk *disks;
 	size_t n_disks;
-	bool alive;	/* false once the process is gone; vms__forget() then drops it */
-	bool wanted;	/* passes the filter of vms__want() */
+	bool alive;	 /* false once the process is gone; vms__forget() then drops it */
+	bool wanted;	 /* passes the filter of vms__want() */
 	uint16_t number; /* by which the kernel side knows it, 0: not (yet); see vm_numbers.h */
-	bool ambiguous; /* another VM that is alive has the same name, or it is the host's own */
+	bool ambiguous;	 /* another VM that is alive has the same name, or it is the host's own */
 };
 
 struct vms;

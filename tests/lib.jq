@@ -34,7 +34,10 @@ def disk($vm; $name; op): op as $op | vm($vm)[].disks[] | select(.name == $name 
 def host_disk($name; op): op as $op
 	| [.[].vms[].disks[] | select(.name == $name and .op == $op).count] | add // 0;
 
-# The same with those of which no end was seen: in flight for ever, or told as missed.
+# A count, with what is told as lost, covers what there was; and is never more.
+def covers($all): . as $got | ($got.count <= $all and $got.count + ($got.losses | add // 0) >= $all);
+
+# How many requests a disk had, with those of which no end was seen: in flight for ever, or told as missed.
 def host_disk_told($name; op): op as $op | host_disk($name; $op) + (losses.disk_ends_missed // 0)
 	+ ([.[].vms[].disks[] | select(.name == $name and .op == $op).in_flight] | add // 0);
 

@@ -9,7 +9,7 @@
 #include "session.h"
 #include "util.h"
 
-#define ALL_MODES \
+#define ALL_MODES                                                    \
 	(TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE | TRACE_DISK | \
 	 TRACE_DISK_STAGES * KS_STAGES_ALL)
 
@@ -165,7 +165,8 @@ static int run(const struct common *c, const void *opts)
 	check_events(r, f, domain__find("disk"));
 	/* those of bio and request may be as old as the submitter's plug: v6.9, 06b23f92af87 */
 	add(r, "clock of block I/O", true,
-	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests", NULL);
+	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests",
+	    NULL);
 	if (!f->cap_bpf || !f->cap_perfmon) {
 		add(r, "load and attach", false, "not tried: privilege is missing", "run as root");
 		status = STATUS_PRIVILEGE;

@@ -69,9 +69,10 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		const char *title;
 		unsigned int states;
 	} parts[] = {
-		{"guest", 1u << KS_GUEST}, {"kern", 1u << KS_KERNEL | 1u << KS_HALT_POLL},
-		{"vmm", 1u << KS_VMM},	   {"halt", 1u << KS_HALTED | 1u << KS_BLOCKED},
-		{"steal", 1u << KS_STEAL}, {"?", 1u << KS_UNACCOUNTED},
+		{"guest", 1u << KS_GUEST},   {"kern", 1u << KS_KERNEL | 1u << KS_HALT_POLL},
+		{"vmm", 1u << KS_VMM},	     {"halt", 1u << KS_HALTED},
+		{"block", 1u << KS_BLOCKED}, {"steal", 1u << KS_STEAL},
+		{"?", 1u << KS_UNACCOUNTED},
 	};
 	const struct rows *all = row__get_rows(&r->top, "vms");
 	/* the last one is the host: see join.c */

@@ -18,8 +18,9 @@
 #include "kvmscoped.h"
 #include "util.h"
 
-#define STATS_MAX_MS 2000 /* run times are counted no longer than that, whatever the worker does \
-			   */
+#define STATS_MAX_MS                                                                \
+	2000 /* run times are counted no longer than that, whatever the worker does \
+	      */
 
 struct keeper {
 	int argc;

@@ -71,8 +71,8 @@ enum ks_isa {
 
 /*
  * Exit codes -> rows of a vCPU's table. 0x000 to 0x0ff are themselves: all of VMX's
- * basic reasons, of SVM's intercepts and of arm64's. SVM's 0x400.. and its 0x800000xx of SEV-ES follow; -1
- * (SVM_EXIT_ERR) and all else take one of a few rows that are handed out as they come.
+ * basic reasons, of SVM's intercepts and of arm64's. SVM's 0x400.. and its 0x800000xx of SEV-ES
+ * follow; -1 (SVM_EXIT_ERR) and all else take one of a few rows that are handed out as they come.
  */
 #define KS_ROW_DIRECT  256
 #define KS_ROW_NPF     KS_ROW_DIRECT	 /* 0x400 to 0x40f */
@@ -104,9 +104,9 @@ enum ks_vcpu_flags {
 };
 
 /*
- * Details of exits: KS_DETAILS metrics from KS_M_PORT on. Their keys: the port, guest physical address
- * and so on, with what was done to it in the high bits; KS_KEY_REST for all that came when a vCPU
- * had as many keys as it may have.
+ * Details of exits: KS_DETAILS metrics from KS_M_PORT on. Their keys: the port, guest physical
+ * address and so on, with what was done to it in the high bits; KS_KEY_REST for all that came when
+ * a vCPU had as many keys as it may have.
  */
 #define KS_DETAILS	    5
 #define KS_DETAIL(metric)   ((metric)-KS_M_PORT) /* below KS_DETAILS: it is one */
@@ -232,8 +232,8 @@ struct ks_vcpu {
 };
 
 /*
- * A subject is what is measured that is no vCPU: a disk's reads by one VM, what a tap sent. It gets a
- * number when it first occurs. Its events come on any CPU: each CPU has a tally of its own, whose
+ * A subject is what is measured that is no vCPU: a disk's reads by one VM, what a tap sent. It gets
+ * a number when it first occurs. Its events come on any CPU: each CPU has a tally of its own, whose
  * counters and cells have one writer as long as each is written by one program.
  */
 #define KS_VM_HOST    0	     /* what belongs to no VM */
@@ -254,9 +254,9 @@ struct ks_subject_slot {
 	__u64 since; /* when the number was taken, CLOCK_MONOTONIC ns; 0: it is not in use */
 };
 
-#define KS_M_SUBJECTS	     KS_M_DISK_Q2G /* the first metric of subjects */
-#define KS_SUBJECT_METRICS   (KS_METRICS - KS_M_SUBJECTS)
-#define KS_SUBJECTS_DEFAULT  1024
+#define KS_M_SUBJECTS	    KS_M_DISK_Q2G /* the first metric of subjects */
+#define KS_SUBJECT_METRICS  (KS_METRICS - KS_M_SUBJECTS)
+#define KS_SUBJECTS_DEFAULT 1024
 
 struct ks_tally {
 	__u64 n[KS_COUNTERS];
@@ -265,8 +265,8 @@ struct ks_tally {
 
 /*
  * Block I/O. A subject of KS_D_DISK: object is the disk's dev_t, part an operation; or KS_DISK_ALL,
- * whose number is that of the disk itself, as that VM uses it; or KS_DISK_REMAP, with an object that is
- * KS_REMAP() of two disks.
+ * whose number is that of the disk itself, as that VM uses it; or KS_DISK_REMAP, with an object
+ * that is KS_REMAP() of two disks.
  */
 enum ks_disk_op {
 	KS_DISK_READ,
@@ -290,11 +290,11 @@ enum ks_disk_stages {
 };
 
 /* Whose a bio or request is: numbers of two subjects, its operation's and its disk's. */
-#define KS_WHOSE(op, disk)    ((op) | (disk) << 16)
-#define KS_WHOSE_OP(whose)    ((whose)&0xffff)
-#define KS_WHOSE_DISK(whose)  ((whose) >> 16)
-#define KS_WHOSE_IGNORED      KS_WHOSE(0xffffu, 0xffffu) /* of a VM that nobody asked for */
-#define KS_DISK_SUBJECTS_MAX  0xfffe
+#define KS_WHOSE(op, disk)   ((op) | (disk) << 16)
+#define KS_WHOSE_OP(whose)   ((whose)&0xffff)
+#define KS_WHOSE_DISK(whose) ((whose) >> 16)
+#define KS_WHOSE_IGNORED     KS_WHOSE(0xffffu, 0xffffu) /* of a VM that nobody asked for */
+#define KS_DISK_SUBJECTS_MAX 0xfffe
 
 /*
  * What is in flight: tables of sets of places, of which an address has one set. A place is taken by
@@ -341,7 +341,8 @@ struct ks_disk {
 	__u64 pad[2];
 };
 
-/* Requests that failed, by the status that they had: blk_status_t, or KS_STATUS_ERRNO and an errno. */
+/* Requests that failed, by the status that they had: blk_status_t, or KS_STATUS_ERRNO and an errno.
+ */
 struct ks_disk_error {
 	__u32 subject;
 	__u32 status;
@@ -356,7 +357,7 @@ struct ks_disk_error {
  * have interfaces in; the kernel side finds an interface's number by its ifindex, in chains
  * of those that share a place.
  */
-#define KS_NICS	      4096 /* numbers, from 1 on */
+#define KS_NICS	      4096   /* numbers, from 1 on */
 #define KS_NIC_OTHER  0xffff /* stands for what came after a tap had KS_WAYS_MAX ways */
 #define KS_NIC_PLACES 16384
 #define KS_WAYS_MAX   24 /* of a tap, in one direction */
@@ -366,7 +367,8 @@ enum ks_nic_flags {
 	KS_NIC_MACVTAP = 2, /* a macvtap: what it sends shows first at net_dev_queue */
 	KS_NIC_FEEDS = 4,   /* what it receives may go to a VM: note when it came */
 	KS_NIC_KEEPS = 8,   /* and note it in the table: others are received before it goes on */
-	KS_NIC_BRIDGE = 16, /* a bridge with such an interface: what the host sends on it may, too */
+	KS_NIC_BRIDGE =
+		16, /* a bridge with such an interface: what the host sends on it may, too */
 	KS_NIC_PASSES = 32, /* a device on top of others: what it transmits goes on to the next */
 	KS_NIC_VETH = 64,   /* what it receives, its peer has transmitted */
 };
@@ -384,9 +386,9 @@ struct ks_nic {
 	__u16 lower;  /* number of the device that it is on top of, or of its peer */
 	__u16 vm;     /* the VM's number, with KS_NIC_VM */
 	/* the kernel side's */
-	__u32 tx, rx;	   /* subjects: all packets that the guest sent, that it was sent */
-	__u32 asked_dhcp;  /* a DHCP request was sent, and no answer has been seen */
-	__u16 ways[2];	   /* so many, by direction */
+	__u32 tx, rx;	  /* subjects: all packets that the guest sent, that it was sent */
+	__u32 asked_dhcp; /* a DHCP request was sent, and no answer has been seen */
+	__u16 ways[2];	  /* so many, by direction */
 	/* ways that were taken last: parent (24 bits), interface (16), the way's number (24) */
 	__u64 way[2][8];
 };
@@ -428,9 +430,9 @@ struct ks_flight {
 	__u32 iif; /* skb_iif (24 bits), stage << 24 */
 };
 
-#define KS_FLIGHT_WAYS	  4
-#define KS_FLIGHT_SETS	  16384 /* a power of two */
-#define KS_FLIGHT_IIF(f)  ((f)->iif & 0xffffff)
+#define KS_FLIGHT_WAYS	   4
+#define KS_FLIGHT_SETS	   16384 /* a power of two */
+#define KS_FLIGHT_IIF(f)   ((f)->iif & 0xffffff)
 #define KS_FLIGHT_STAGE(f) ((f)->iif >> 24)
 
 /* Packets in flight, at a hash of their addresses. */
@@ -444,8 +446,8 @@ struct ks_hand {
 	__u64 skb, head;
 	__u32 tx; /* its way as what a guest sent; 0: no guest's */
 	__u16 tap;
-	__u8 n;	    /* places that it has been at */
-	__u8 sent;  /* from where it is now, it or a copy has been queued */
+	__u8 n;	   /* places that it has been at */
+	__u8 sent; /* from where it is now, it or a copy has been queued */
 	__u64 t[KS_HAND_PLACES];
 	__u16 nic[KS_HAND_PLACES];
 	__u16 skipped; /* until the next one is followed */
@@ -453,7 +455,8 @@ struct ks_hand {
 	__u64 large, large_key;
 	__u32 large_nic;
 	__u32 pad;
-	/* the last of the host's own that went to a bridge; it may be an answer to the one in hand */
+	/* the last of the host's own that went to a bridge; it may be an answer to the one in hand
+	 */
 	__u64 own, own_head, own_t, own_nic;
 };
 

@@ -5,11 +5,13 @@
 
 #define MAX_TAPS 16
 
-/* Opens what --tap names, or ends the program. An option names one; the same name again is one more queue. */
+/* Opens what --tap names, or ends the program. An option names one; the same name again is one more
+ * queue. */
 void guest_net__open(const char *name);
 
 /*
- * Obeys the lines of the standard input until that ends, with an answer for each (tests/guest/README.md).
+ * Obeys the lines of the standard input until that ends, with an answer for each
+ * (tests/guest/README.md).
  */
 void guest_net__serve(void);
 

@@ -142,7 +142,7 @@ run_vcpus_without_events() {
 	vm_go busy
 	vm_start still still --forever --cpuid 1
 	vm_stop $vm_pid
-	scope cpu cpu -j 0.5 3
+	scope cpu cpu -j 0.3 3 # all within the halt, also where it takes seconds to attach
 }
 
 check_vcpus_without_events() {
@@ -152,10 +152,9 @@ check_vcpus_without_events() {
 		holds "$name: in each interval" cpu.out \
 			'[vm($vm)[].vcpus[]] | must(length == 3)' --arg vm $name
 	done
-	# the end of the halt may fall into the last interval
 	for pair in 'halted .halted' 'busy (.guest+.kernel+.steal+.unaccounted)' 'still .blocked'; do
 		holds "${pair%% *}: what it is at" cpu.out '[vm($vm)[].vcpus[] | (.split_ns |
-			'"${pair#* }"') / .wall_ns] | must(all(.[:-1][]; . > 0.999) and .[-1] > 0.99)' --arg vm "${pair%% *}"
+			'"${pair#* }"') / .wall_ns] | must(all(.[]; . > 0.999))' --arg vm "${pair%% *}"
 	done
 	holds "busy: unaccounted up to its first exit" cpu.out '[vm("busy")[].vcpus[] |
 		.split_ns.unaccounted / .wall_ns] | must(.[0] < 0.03 and .[1] == 0 and .[2] == 0)'
