@@ -418,14 +418,15 @@ run_icount_disk_against_peers() {
 		biolatency >biolatency.log 2>&1 &
 		biolatency=$!
 		started $biolatency
-		until_true 20 grep -q '^230 ' /proc/$biolatency/syscall || echo "biolatency does not start" >>absent
+		until_true 20 eval 'gone $biolatency || grep -q "^230 " /proc/$biolatency/syscall' || true
+		! gone $biolatency || echo "biolatency does not run here: $(tail -n 1 biolatency.log)" >>absent
 	fi
 	scope_start scope disk -j -H
 	scope=$scope_pid
 	vm_go vm
 	vm_end vm "$vm_pid"
 	scope_end scope "$scope"
-	[ -z "$biolatency" ] || kill -INT $biolatency
+	[ -z "$biolatency" ] || kill -INT $biolatency 2>/dev/null || true
 	[ -z "$blktrace" ] || kill -INT $blktrace
 	wait
 	null_end nullb0

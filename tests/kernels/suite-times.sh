@@ -199,8 +199,11 @@ between() {
 
 # as_schedstat FILE VM: time on CPU, and time waited, of each vCPU, within 1 %; and 100 us of
 # waits in all.
+# On v5.10 one switch in some hundreds is charged by the scheduler with 20 us to 2 ms, more than a switch
+# can take (its clock is as old as the last tick after an idle time): there ours may be less.
 as_schedstat() {
-	local pair
+	local pair less=0
+	[ "${series:-}" != 5.10 ] || less=0.25
 	between "$1.before" "$1.after" >sched.json
 	for pair in '0 on CPU|.guest+.kernel+.vmm+.halt_poll' '1 waiting|.steal'; do
 		value "$1.out" '.[1:] | [vm($vm)[].vcpus[] |
@@ -208,7 +211,8 @@ as_schedstat() {
 			--arg vm "$2" --slurpfile sched sched.json >ours.json
 		pair=${pair%|*}
 		holds "${pair#* }: as the scheduler's, within 1 %" ours.json '.[0] | must(length > 0 and
-			all(.[]; (.[0] - .[1] | abs) < 0.01 * .[1] + $more))' --argjson more $((${pair%% *} * 100000))
+			all(.[]; (.[0] - .[1]) as $d | $d < 0.01 * .[1] + $more and -$d < (0.01 + $less) * .[1] + $more))' \
+			--argjson more $((${pair%% *} * 100000)) --argjson less "$less"
 		note "${pair#* } $(jq -r 'map(select(.[1] > 1000000) | .[0] / .[1] - 1) |
 			if . == [] then "none" else
 			"\(min * 100000 | round / 1000) to \(max * 100000 | round / 1000) %" end' ours.json)"
