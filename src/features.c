@@ -32,7 +32,7 @@ static int find_type(const struct features *f, const char *name, __u32 kind,
 		     const struct btf **ret_btf)
 {
 	const struct btf *btf;
-	int id;
+	__u32 first = 1;
 
 	if (!f->btf || !f->btf->vmlinux)
 		return -ENODATA;
@@ -40,11 +40,17 @@ static int find_type(const struct features *f, const char *name, __u32 kind,
 		btf = i ? f->btf->module[i - 1] : f->btf->vmlinux;
 		if (!btf)
 			continue;
-		id = btf__find_by_name_kind(btf, name, kind);
-		if (id > 0) {
-			*ret_btf = btf;
-			return id;
+		/* a module's ids go on where vmlinux's end: those are looked through once */
+		for (__u32 id = first; id < btf__type_cnt(btf); id++) {
+			const struct btf_type *t = btf__type_by_id(btf, id);
+
+			if (btf_kind(t) == kind &&
+			    !strcmp(btf__name_by_offset(btf, t->name_off), name)) {
+				*ret_btf = btf;
+				return id;
+			}
 		}
+		first = btf__type_cnt(f->btf->vmlinux);
 	}
 	return -ENODATA;
 }

@@ -27,21 +27,31 @@ until_true() {
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
-		usleep 50000
+		nap
 	done
 }
 
-if ! command -v usleep >/dev/null; then
-	usleep() {
-		sleep "$(printf '0.%06d' "$1")"
-	}
-fi
-
-has_line() {
-	[ -e "$2" ] && grep -q -- "$1" "$2"
+# A twentieth of a second. Here and below: no process, for where the CPU is emulated that takes some
+# 10 ms of it, and who is waited for wants to run.
+nap() {
+	[ -p "$PIDS.silent" ] || mkfifo "$PIDS.silent"
+	# shellcheck disable=SC3045 # bash's and busybox's
+	read -r -t 0.05 _ <>"$PIDS.silent" || true
 }
 
-# await PATTERN FILE: a line that will be there.
+# has_line TEXT FILE: a whole line with that text; "^TEXT": that begins with it.
+has_line() {
+	local line
+	[ -e "$2" ] || return 1
+	while read -r line; do
+		case ^$line in
+		*"$1"*) return 0 ;;
+		esac
+	done <"$2"
+	return 1
+}
+
+# await TEXT FILE: such a line, which will be there.
 await() {
 	until_true 60 has_line "$1" "$2" || die "no line '$1' in $2 after 60 s: $(tail -n 3 "$2" 2>&1)"
 }
@@ -254,17 +264,13 @@ truth_begin_plain() {
 
 # truth_end FILE: leaves FILE.trace and, where there is one, FILE.hist.
 truth_end() {
-	local event trigger=$tracing/events/kvm/kvm_exit/trigger
+	local trigger=$tracing/events/kvm/kvm_exit/trigger
 	echo 0 >$tracing/tracing_on
 	if grep -q '^hist' $trigger; then
 		cat $tracing/events/kvm/kvm_exit/hist >"$1.hist"
 		echo "!$(truth_hist)" >$trigger
 	fi
-	for event in "$tracing"/events/kvm/*/enable; do
-		if grep -q 1 "$event"; then
-			echo 0 >"$event"
-		fi
-	done
+	echo 0 >$tracing/events/kvm/enable
 	cat $tracing/trace >"$1.trace"
 	if grep '^\(overrun\|dropped events\): [1-9]' $tracing/per_cpu/cpu*/stats; then
 		die "the kernel's own trace has lost events"

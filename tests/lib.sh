@@ -25,6 +25,12 @@ result() {
 	exec {fd}>&-
 }
 
+# took GROUP NAME BEGIN: how long that was, from BEGIN to now; for the table, it is no test.
+took() {
+	printf 'time\t%s\t%s\t%s\n' "$1" "$2" \
+		"$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $3 }")" >>"$RESULTS"
+}
+
 # timed GROUP NAME COMMAND...: a test that is a command. Status 77 is SKIP, for which it says why
 # in its last line.
 timed() {

@@ -117,9 +117,12 @@ static struct object *open_form(bool as_here)
 /* All programs at once; where that fails, each is loaded alone to see which it is. */
 static struct object *together[2];
 
-/* What the verifier says of each at level 4: statistics. bpf_prog_info has them since v5.16 only.
+/*
+ * What the verifier says of each at level 4: statistics. bpf_prog_info has them since v5.16 only.
+ * They are short, but what it says on its way to them needs room, too: without it the load fails
+ * (ENOSPC).
  */
-#define STATS_SIZE 1024
+#define STATS_SIZE 65536
 static char stats[2][PROGRAMS_MAX][STATS_SIZE];
 
 static void keep_stats(struct bpf_program *prog, char *buf)
@@ -160,6 +163,7 @@ static int load_together(void **state)
 			together[form] = o;
 			continue;
 		}
+		printf("# not all at once: %s", object__log());
 		object__close(o);
 	}
 	return 0;

@@ -5,7 +5,7 @@
 # Scenarios for this machine and for the kernels of the matrix: what every command prints, and what
 # kvmscope itself takes. kvm_exit is expected where check says that the back end has it.
 
-work="--forever --out 3 --mmio 2 --cpuid 5 --hlt 1 --hlt-wake-us 2000"
+work="--forever --out 3 --mmio 2 --cpuid 5 --hlt 1 --hlt-wake-us 20000"
 
 # --- screens
 
