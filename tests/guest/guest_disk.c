@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include <linux/fs.h>
+#include <linux/io_uring.h>
 
 #include "guest_disk.h"
+#include "guest_uring.h"
 
 static struct disk_options disk;
 static int disk_fd = -1;
@@ -70,20 +72,36 @@ static void count(unsigned long *counter, bool ok)
 	__atomic_add_fetch(ok ? counter : &errors, 1, __ATOMIC_RELAXED);
 }
 
+static bool transfer(struct guest_uring *u, bool write, void *buffer, off_t at)
+{
+	if (disk.uring)
+		return guest_uring__do(u, write ? IORING_OP_WRITE : IORING_OP_READ, disk_fd, buffer,
+				       disk.size, at) == disk.size;
+	if (write)
+		return pwrite(disk_fd, buffer, disk.size, at) == disk.size;
+	return pread(disk_fd, buffer, disk.size, at) == disk.size;
+}
+
 static void *job(void *arg)
 {
 	unsigned long first = (uintptr_t)arg, i;
+	struct guest_uring uring;
 	void *buffer;
 
 	if (posix_memalign(&buffer, 4096, disk.size))
 		abort();
+	errno = disk.uring ? -guest_uring__open(&uring) : 0;
+	if (errno)
+		die("io_uring");
 	memset(buffer, 0x5a, disk.size);
 	for (i = first; i < disk.reads; i += disk.jobs)
-		count(&done[0], pread(disk_fd, buffer, disk.size, place_of(i)) == disk.size);
+		count(&done[0], transfer(&uring, false, buffer, place_of(i)));
 	for (i = first; i < disk.writes; i += disk.jobs)
-		count(&done[1], pwrite(disk_fd, buffer, disk.size, place_of(i)) == disk.size);
+		count(&done[1], transfer(&uring, true, buffer, place_of(i)));
 	for (i = first; i < disk.flushes; i += disk.jobs)
 		count(&done[2], !fdatasync(disk_fd));
+	if (disk.uring)
+		guest_uring__close(&uring);
 	free(buffer);
 	return NULL;
 }

@@ -14,6 +14,7 @@ struct disk_options {
 	unsigned int size; /* bytes of each */
 	enum disk_order order;
 	bool buffered; /* through the page cache */
+	bool uring;    /* by workers of an io_uring, each job's own */
 };
 
 /* Opens it. Ends the program when that can't be. */

@@ -40,6 +40,7 @@ static const char usage[] =
 	"  --disk-jobs N      threads that share them (1)\n"
 	"  --disk-random      scattered, not one behind the other\n"
 	"  --disk-buffered    through the page cache\n"
+	"  --disk-uring       by the kernel's workers of an io_uring\n"
 	"  --tap NAME         an interface; with --hold, lines on stdin say what to send and take\n"
 	"  -name guest=NAME   as QEMU's; only the command line shows it\n"
 	"  -uuid UUID         likewise\n";
@@ -64,6 +65,7 @@ enum {
 	OPT_DISK_JOBS,
 	OPT_DISK_RANDOM,
 	OPT_DISK_BUFFERED,
+	OPT_DISK_URING,
 	OPT_TAP,
 	OPT_IGNORED,
 	OPT_HELP
@@ -90,6 +92,7 @@ static struct option long_options[] = {
 	{"disk-jobs", required_argument, NULL, OPT_DISK_JOBS},
 	{"disk-random", no_argument, NULL, OPT_DISK_RANDOM},
 	{"disk-buffered", no_argument, NULL, OPT_DISK_BUFFERED},
+	{"disk-uring", no_argument, NULL, OPT_DISK_URING},
 	{"tap", required_argument, NULL, OPT_TAP},
 	{"name", required_argument, NULL, OPT_IGNORED},
 	{"uuid", required_argument, NULL, OPT_IGNORED},
@@ -205,6 +208,9 @@ void guest_options__parse(int argc, char **argv)
 			break;
 		case OPT_DISK_BUFFERED:
 			opt.disk.buffered = true;
+			break;
+		case OPT_DISK_URING:
+			opt.disk.uring = true;
 			break;
 		case OPT_TAP:
 			if (opt.taps == MAX_TAPS)

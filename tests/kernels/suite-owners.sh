@@ -1,0 +1,356 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2034,SC2086,SC2154 # jq variables; lists; set by lib-vm.sh and lib.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios: whose block I/O is. What others submit on a VM's behalf is the VM's: by the cgroup of
+# the bio, in libvirt's layouts, or by who alone holds the disk open. Truth: what the kernel itself
+# counts for each cgroup (io.stat), for the disk (stat), and what kvmguest was told to do.
+
+groups=/sys/fs/cgroup
+# libvirt's layouts: src/vm_cgroup.c
+group_db1='machine.slice/machine-qemu\x2d1\x2ddb1.scope/libvirt'
+group_web1='machine.slice/machine-qemu\x2d2\x2dweb1.scope'
+group_build='machine/qemu-3-build.libvirt-qemu'
+
+# group_make PATH: it and all above it, with the controllers of I/O and memory.
+group_make() {
+	local rest=$1/ at=$groups
+	while [ -n "$rest" ]; do
+		echo '+io +memory' >$at/cgroup.subtree_control
+		at=$at/${rest%%/*}
+		rest=${rest#*/}
+		mkdir -p "$at"
+	done
+}
+
+# group_threads PATH PID: as libvirt's, whose vCPUs' and other threads have cgroups of their own.
+group_threads() {
+	local part tid
+	for part in emulator vcpu0; do
+		mkdir -p "$groups/$1/$part"
+		echo threaded >"$groups/$1/$part/cgroup.type"
+	done
+	for tid in /proc/"$2"/task/*; do
+		case $(cat "$tid/comm") in
+		'CPU 0/KVM') echo "${tid##*/}" >"$groups/$1/vcpu0/cgroup.threads" ;;
+		*) echo "${tid##*/}" >"$groups/$1/emulator/cgroup.threads" ;;
+		esac
+	done
+}
+
+# group_vm GROUP FILE VM OPTION...: a VM in there, held. Sets vm_pid.
+group_vm() {
+	local group=$1
+	shift
+	group_make "$group"
+	vm_start "$@" --hold
+	echo $vm_pid >"$groups/$group/cgroup.procs"
+}
+
+# groups_remove HIERARCHY: those that these scenarios make.
+groups_remove() {
+	local dir
+	for dir in "$1"/machine "$1"/machine.slice; do
+		[ ! -d "$dir" ] || find "$dir" -depth -type d -exec rmdir {} +
+	done
+}
+
+# groups_end: their VMs are gone.
+groups_end() {
+	groups_remove $groups
+	echo '-io -memory' >$groups/cgroup.subtree_control
+}
+
+# vm_work FILE: it does all, and stays.
+vm_work() {
+	echo go >"$1.in"
+	await ^done "$1.out"
+}
+
+# group_counts FILE GROUP DISK: the kernel's own counts of that cgroup.
+group_counts() {
+	grep "^$(cat /sys/block/"$3"/dev) " "$groups/$2/io.stat" >"$1" || : >"$1"
+}
+
+# counted FILE FIELD: of what group_counts left.
+counted() {
+	tr ' ' '\n' <"$1" | sed -n "s/^$2=//p" | grep . || echo 0
+}
+
+# lossless FILE: what else is to be exact. Else it is told: what the kernel has skipped (from v7.2 on).
+lossless() {
+	complete_or_told "$1"
+	[ "$(value "$1" losses)" = '{}' ]
+}
+
+# A file system with files in it, none of it in the page cache
+files_begin() {
+	local file
+	null_disk nullb0 queue_mode=2 memory_backed=1 irqmode=1 size=96
+	mke2fs /dev/nullb0 >/dev/null
+	mkdir -p /tmp/files
+	mount -t ext4 -o noatime /dev/nullb0 /tmp/files
+	for file; do
+		dd if=/dev/zero of=/tmp/files/"$file" bs=1048576 count=16 2>/dev/null
+	done
+	# inodes, too: a new one belongs to who first writes to it
+	umount /tmp/files
+	mount -t ext4 -o noatime /dev/nullb0 /tmp/files
+	sync
+}
+
+files_end() {
+	umount /tmp/files
+	null_end nullb0
+}
+
+# cgroup v1: the controller's own hierarchy, in which libvirt puts a VM's threads below the VM's cgroup, too.
+# In another boot than v2's scenarios: loop's workers keep cgroups for a while, and so the controller.
+run_smp4_disk_cgroup_v1() {
+	local one two group
+	mkdir -p /tmp/blkio
+	mount -t cgroup -o blkio cgroup /tmp/blkio 2>/dev/null || skip "no cgroup v1 here"
+	modprobe loop max_loop=2 2>/dev/null || true
+	files_begin one two
+	losetup /dev/loop0 /tmp/files/one
+	losetup /dev/loop1 /tmp/files/two
+	mkdir -p /tmp/blkio/machine/qemu-1-db1.libvirt-qemu/emulator /tmp/blkio/machine/qemu-2-web1.libvirt-qemu
+	vm_start one db1 --out 3 --disk /dev/loop0 --disk-reads 1009 --hold
+	one=$vm_pid
+	echo "$one" >/tmp/blkio/machine/qemu-1-db1.libvirt-qemu/emulator/cgroup.procs
+	vm_start two web1 --out 3 --disk /dev/loop1 --disk-reads 503 --hold
+	two=$vm_pid
+	echo "$two" >/tmp/blkio/machine/qemu-2-web1.libvirt-qemu/cgroup.procs
+	# it counts where there is a limit
+	for group in qemu-1-db1.libvirt-qemu/emulator qemu-2-web1.libvirt-qemu; do
+		echo "$(cat /sys/block/nullb0/dev) 1000000000000" >/tmp/blkio/machine/$group/blkio.throttle.read_bps_device
+	done
+	scope_start scope disk -j
+	vm_work one
+	vm_work two
+	scope_end scope $scope_pid
+	v1_counts db1 qemu-1-db1.libvirt-qemu/emulator
+	v1_counts web1 qemu-2-web1.libvirt-qemu
+	vm_kill "$one"
+	vm_kill "$two"
+	losetup -d /dev/loop0
+	losetup -d /dev/loop1
+	files_end
+	groups_remove /tmp/blkio
+	umount /tmp/blkio
+}
+
+v1_counts() {
+	awk -v d="$(cat /sys/block/nullb0/dev)" '$1 == d && $2 == "Read" { n = $3 } END { print n + 0 }' \
+		"/tmp/blkio/machine/$2/blkio.throttle.io_service_bytes" >"$1"
+}
+
+check_smp4_disk_cgroup_v1() {
+	lossless scope.out || return 0
+	same "on the loop devices" '[1009, 503]' scope.out '[disk("db1"; "loop0"; "read"), disk("web1"; "loop1"; "read") | .count]'
+	# v5.10's loop does not tell
+	[ "$(cat db1)" != 0 ] || return 0
+	same "below, as the cgroups'" "[$(cat db1), $(cat web1)]" scope.out \
+		'[disk("db1", "web1"; "nullb0"; "read").bytes]'
+	holds "all that they read" scope.out "[disk(\"db1\", \"web1\"; \"nullb0\"; \"read\").bytes] |
+		must(length == 2 and .[0] >= $((1009 * 4096)) and .[1] >= $((503 * 4096)))"
+}
+
+# Nobody waits for it: the flusher's kworker writes it.
+run_disk_write_back() {
+	local one two
+	files_begin one two three
+	group_vm "$group_db1" one db1 --out 3 --disk /tmp/files/one --disk-buffered --disk-writes 1009
+	one=$vm_pid
+	group_threads "$group_db1" "$one"
+	group_vm "$group_web1" two web1 --out 3 --disk /tmp/files/two --disk-buffered --disk-writes 503 --disk-size 8192
+	two=$vm_pid
+	group_vm "$group_build" three build --out 3 --disk /tmp/files/three --disk-buffered --disk-writes 211
+	scope_start scope disk -j
+	vm_work one
+	vm_work two
+	vm_work three
+	cat /sys/block/nullb0/stat >disk.stat0
+	sync
+	cat /sys/block/nullb0/stat >disk.stat1
+	group_counts db1 "$group_db1" nullb0
+	group_counts web1 "$group_web1" nullb0
+	group_counts build "$group_build" nullb0
+	scope_end scope $scope_pid
+	vm_kill "$one"
+	vm_kill "$two"
+	vm_kill "$vm_pid"
+	files_end
+	groups_end
+}
+
+check_disk_write_back() {
+	local vm least
+	lossless scope.out || return 0
+	for vm in db1:$((1009 * 4096)) web1:$((503 * 8192)) build:$((211 * 4096)); do
+		least=${vm#*:}
+		vm=${vm%:*}
+		same "$vm: bytes that its cgroup wrote" "$(counted $vm wbytes)" scope.out \
+			"[disk(\"$vm\"; \"nullb0\"; \"write\").bytes] | add"
+		holds "$vm: and that is what it wrote" scope.out "[disk(\"$vm\"; \"nullb0\"; \"write\").bytes] |
+			must(add >= $least and add <= $least + 16384)"
+	done
+	same "what the disk had" "$(($(stat_of disk 7) * 512))" scope.out \
+		'[.[].vms[].disks[] | select(.name == "nullb0" and .op == "write").bytes] | add'
+	note "$(value scope.out '[.[].vms[] | {(.name): ([.disks[] | select(.op == "write").bytes] | add)}] | add')"
+}
+
+# A loop device's worker, on the disk that its file is on: the loop device itself is the VM's own I/O.
+run_disk_loop_below() {
+	local one
+	modprobe loop max_loop=2 2>/dev/null || true
+	files_begin one two
+	losetup /dev/loop0 /tmp/files/one
+	losetup /dev/loop1 /tmp/files/two
+	group_vm "$group_db1" one db1 --out 3 --disk /dev/loop0 --disk-reads 1009 --disk-writes 211
+	one=$vm_pid
+	group_threads "$group_db1" "$one"
+	group_vm "$group_web1" two web1 --out 3 --disk /dev/loop1 --disk-reads 503
+	scope_start scope disk -j
+	vm_work one
+	vm_work two
+	sync
+	group_counts db1 "$group_db1" nullb0
+	group_counts web1 "$group_web1" nullb0
+	group_counts db1.loop "$group_db1" loop0
+	scope_end scope $scope_pid
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+	losetup -d /dev/loop0
+	losetup -d /dev/loop1
+	files_end
+	groups_end
+}
+
+# Before v5.14 (c74d40e8b5e2) loop tells whom it works for only where it bypasses the page cache.
+loop_tells() {
+	[ "$(counted db1 rbytes)" != 0 ] || {
+		note "this kernel's loop does not tell whom it works for"
+		return 1
+	}
+}
+
+check_disk_loop_below() {
+	local vm
+	lossless scope.out || return 0
+	same "on the loop devices" '[1009, 211, 503]' scope.out '[disk("db1"; "loop0"; "read", "write"),
+		disk("web1"; "loop1"; "read") | .count]'
+	same "the cgroup's on the loop device" "[$(counted db1.loop rios), $(counted db1.loop wbytes)]" scope.out \
+		'[(disk("db1"; "loop0"; "read").count), (disk("db1"; "loop0"; "write").bytes)]'
+	for vm in db1 web1; do
+		same "$vm: below, as its cgroup's" "[$(counted $vm rbytes), $(counted $vm wbytes)]" scope.out \
+			"[([disk(\"$vm\"; \"nullb0\"; \"read\").bytes] | add // 0), ([disk(\"$vm\"; \"nullb0\"; \"write\").bytes] | add // 0)]"
+	done
+	loop_tells || return 0
+	holds "all that they read" scope.out "[disk(\"db1\", \"web1\"; \"nullb0\"; \"read\").bytes] |
+		must(length == 2 and .[0] >= $((1009 * 4096)) and .[1] >= $((503 * 4096)))"
+	note "$(value scope.out '[.[].vms[] | {(.name): [.disks[] | select(.name == "nullb0") | .op, .bytes]}] | add')"
+}
+
+# What blk-throttle holds back, a kworker submits.
+run_disk_throttled() {
+	local one
+	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=0 size=64
+	group_vm "$group_db1" one db1 --out 3 --disk /dev/nullb0 --disk-reads 211 --disk-random --disk-jobs 4
+	one=$vm_pid
+	group_vm "$group_web1" two web1 --out 3 --disk /dev/nullb0 --disk-writes 1009
+	echo "$(cat /sys/block/nullb0/dev) riops=200" >"$groups/$group_db1/io.max" || skip "this kernel does not throttle"
+	echo 1 >$tracing/events/block/block_bio_queue/enable
+	scope_start scope disk -j
+	vm_go one
+	vm_work two
+	await ^done one.out
+	scope_end scope $scope_pid
+	echo 0 >$tracing/events/block/block_bio_queue/enable
+	grep -c 'kworker.*block_bio_queue' $tracing/trace >by_kworkers || true
+	: >$tracing/trace
+	group_counts db1 "$group_db1" nullb0
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+	null_end nullb0
+	groups_end
+}
+
+check_disk_throttled() {
+	lossless scope.out || return 0
+	same "each has its own" '[211, 864256, 1009]' scope.out '[(disk("db1"; "nullb0"; "read") | .count, .bytes),
+		disk("web1"; "nullb0"; "write").count]'
+	same "as its cgroup's" "[$(counted db1 rios), $(counted db1 rbytes)]" scope.out \
+		'[disk("db1"; "nullb0"; "read") | .count, .bytes]'
+	note "$(cat by_kworkers) queued by kworkers; Q2C, p50 $(value scope.out 'disk("db1"; "nullb0"; "read").q2c.p50')"
+}
+
+# io_uring's workers; and one who is no thread of the VM's, but in its cgroup: vhost's were so, until v6.4
+# (6e890c5d5021).
+run_disk_workers() {
+	local one
+	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=0 size=64
+	group_vm "$group_db1" one db1 --out 3 --disk /dev/nullb0 --disk-uring --disk-reads 1009 --disk-writes 503 --disk-jobs 3
+	one=$vm_pid
+	group_threads "$group_db1" "$one"
+	group_vm "$group_web1" two web1 --out 3 --disk /dev/nullb0 --disk-uring --disk-reads 601
+	echo 1 >$tracing/events/block/block_bio_queue/enable
+	scope_start scope disk -j
+	vm_work one
+	vm_work two
+	sh -c 'echo $$ >"$1"; exec dd if=/dev/nullb0 of=/dev/null bs=4096 count=307 iflag=direct' worker \
+		"$groups/$group_web1/cgroup.procs" 2>dd.log
+	dd if=/dev/nullb0 of=/dev/null bs=8192 count=103 iflag=direct 2>dd.log
+	scope_end scope $scope_pid
+	echo 0 >$tracing/events/block/block_bio_queue/enable
+	grep -c 'io[uw][^ ]*-.*block_bio_queue' $tracing/trace >by_workers || true
+	: >$tracing/trace
+	group_counts web1 "$group_web1" nullb0
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+	null_end nullb0
+	groups_end
+}
+
+check_disk_workers() {
+	says one.out 'disk_reads=1009 disk_writes=503 .*disk_errors=0'
+	lossless scope.out || return 0
+	same "by its own workers" '[1009, 503]' scope.out '[disk("db1"; "nullb0"; "read", "write").count]'
+	holds "and it was workers" scope.out "$(cat by_workers) | must(. >= 2113)"
+	same "with who else is in its cgroup" '[908]' scope.out '[disk("web1"; "nullb0"; "read").count]'
+	same "as its cgroup's" "$(counted web1 rios)" scope.out 'disk("web1"; "nullb0"; "read").count'
+	same "others are the host's" '[103, 843776]' scope.out '[disk("(host)"; "nullb0"; "read") | .count, .bytes]'
+	holds "and its share" scope.out 'vm("(host)")[0] | [.disk_requests, .disk_requests_of_all] | must(. == [103, 2523])'
+}
+
+# Without a cgroup of its own: the last hint is that nobody else holds the disk open.
+run_disk_last_hint() {
+	local one two
+	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=1 size=16
+	null_disk nullb1 queue_mode=2 irqmode=1 memory_backed=1 size=16
+	vm_start one db1 --out 3 --disk /dev/nullb0 --hold --disk-buffered --disk-writes 211
+	one=$vm_pid
+	vm_start two web1 --out 3 --disk /dev/nullb1 --hold --disk-buffered --disk-writes 307
+	two=$vm_pid
+	vm_start three web2 --out 3 --disk /dev/nullb1 --hold
+	scope_start scope disk -j
+	vm_work one
+	vm_work two
+	vm_work three
+	sync
+	scope_end scope $scope_pid
+	vm_kill "$one"
+	vm_kill "$two"
+	vm_kill "$vm_pid"
+	null_end nullb0
+	null_end nullb1
+}
+
+check_disk_last_hint() {
+	lossless scope.out || return 0
+	same "one has it alone" $((211 * 4096)) scope.out 'disk("db1"; "nullb0"; "write").bytes'
+	same "two have the other: nobody's" "[[], $((307 * 4096))]" scope.out '[[disk("web1", "web2"; "nullb1"; "write").bytes],
+		disk("(host)"; "nullb1"; "write").bytes]'
+	holds "and the share of that" scope.out '[vm("(host)")[] | [.disk_requests, .disk_requests_of_all]] |
+		must(length == 1 and .[0][0] > 0 and .[0][0] < .[0][1])'
+}
