@@ -402,14 +402,18 @@ int disk__block_rq_complete_raw(__u64 *ctx)
 	return on_complete((const struct request *)ctx[0], ctx[1], ctx[2], false);
 }
 
-/* Of bios that became no request: of devices that have none, or that failed before they had one. */
-static __always_inline int on_bio_complete(const struct bio *bio, const bool typed)
+/*
+ * Of bios that became no request: of devices that have none, or that failed before they had one.
+ * One whose queue is not its device's is on its way back from a path of NVMe's multipath, as a
+ * request that tells its end itself: nvme_trace_bio_complete().
+ */
+static __always_inline int on_bio_complete(__u64 queue, const struct bio *bio, const bool typed)
 {
 	struct ks_bio *b = bio_find((__u64)bio);
 	struct ks_tally *t;
 	__u32 status;
 
-	if (!b)
+	if (!b || queue != (__u64)BPF_CORE_READ(bio_disk(bio), queue))
 		return 0;
 	t = b->whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(b->whose)) : NULL;
 	if (t) {
@@ -427,13 +431,13 @@ static __always_inline int on_bio_complete(const struct bio *bio, const bool typ
 SEC("tp_btf/block_bio_complete")
 int disk__block_bio_complete_btf(__u64 *ctx)
 {
-	return on_bio_complete((const struct bio *)ctx[1], true);
+	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], true);
 }
 
 SEC("raw_tp/block_bio_complete")
 int disk__block_bio_complete_raw(__u64 *ctx)
 {
-	return on_bio_complete((const struct bio *)ctx[1], false);
+	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], false);
 }
 
 /* --- merges, splits, remaps */
@@ -566,7 +570,8 @@ int disk__block_split_raw(__u64 *ctx)
 /* From one disk to another, below it. Partitions are their disk. */
 static __always_inline int on_remap(const struct bio *bio, __u32 from)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, to = disk_dev(bio_disk(bio)), number;
+	const struct gendisk *disk = bio_disk(bio);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, to = disk_dev(disk), number;
 	struct ks_subject who = {.part = KS_DISK_REMAP, .vm = vm_of(tgid), .domain = KS_D_DISK};
 	struct ks_tally *t;
 
@@ -577,10 +582,13 @@ static __always_inline int on_remap(const struct bio *bio, __u32 from)
 	who.object = KS_REMAP(from, to);
 	number = subject_number(&who);
 	t = tally_here(number);
-	if (t) {
-		t->n[KS_C_DISK_REQUESTS]++;
-		t->n[KS_C_DISK_BYTES] += BPF_CORE_READ(bio, bi_iter.bi_size);
-	}
+	if (!t)
+		return 0;
+	/* a path of NVMe's multipath has no device file that would tell its name */
+	if (!t->n[KS_C_DISK_REQUESTS])
+		disk_subject(who.vm, disk);
+	t->n[KS_C_DISK_REQUESTS]++;
+	t->n[KS_C_DISK_BYTES] += BPF_CORE_READ(bio, bi_iter.bi_size);
 	return 0;
 }
 

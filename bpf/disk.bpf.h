@@ -153,23 +153,28 @@ static __always_inline __u32 bio_dev(const struct bio *bio)
 	return disk_dev(bio_disk(bio));
 }
 
+/* The number of a disk itself, as a VM uses it. Notes its name. */
+static __noinline __u32 disk_subject(__u32 vm, const struct gendisk *disk)
+{
+	struct ks_subject who = {
+		.object = disk_dev(disk), .part = KS_DISK_ALL, .vm = vm, .domain = KS_D_DISK};
+	__u32 number = subject_number(&who);
+	struct ks_disk *d = bpf_map_lookup_elem(&disks, &number);
+
+	if (d && number && !d->name[0])
+		bpf_probe_read_kernel_str(d->name, sizeof(d->name), disk->disk_name);
+	return number;
+}
+
 /* The numbers of the two subjects that a VM's operation on a disk belongs to. */
 static __always_inline __u32 whose_of(__u32 vm, const struct gendisk *disk, __u32 op)
 {
 	struct ks_subject who = {
 		.object = disk_dev(disk), .part = op, .vm = vm, .domain = KS_D_DISK};
-	__u32 of_op, of_disk;
-	struct ks_disk *d;
 
 	if (vm == KS_VM_IGNORED)
 		return KS_WHOSE_IGNORED;
-	of_op = subject_number(&who);
-	who.part = KS_DISK_ALL;
-	of_disk = subject_number(&who);
-	d = bpf_map_lookup_elem(&disks, &of_disk);
-	if (d && of_disk && !d->name[0])
-		bpf_probe_read_kernel_str(d->name, sizeof(d->name), disk->disk_name);
-	return KS_WHOSE(of_op & 0xffff, of_disk & 0xffff);
+	return KS_WHOSE(subject_number(&who) & 0xffff, disk_subject(vm, disk) & 0xffff);
 }
 
 /* By what does not depend on who runs now: the cgroup, the device. */

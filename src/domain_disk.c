@@ -3,6 +3,7 @@
  * Domain disk: block I/O by VM, disk and operation; what is in flight; how disks lie upon each
  * other; and how much of what a VM read came from the page cache.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,21 +246,32 @@ static const char *alias_of(uint32_t dev, char *buf, size_t size)
 	return NULL;
 }
 
+/* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers. */
+static const struct {
+	const char *name;
+	int errnum; /* as block/blk-core.c has it, and kernels told it until v5.16 */
+} statuses[] = {
+	[1] = {"not supported", EOPNOTSUPP}, [2] = {"timeout", ETIMEDOUT},
+	[3] = {"no space", ENOSPC},	     [4] = {"transport", ENOLINK},
+	[5] = {"target", EREMOTEIO},	     [6] = {"reservation conflict", EBADE},
+	[7] = {"medium", ENODATA},	     [8] = {"protection", EILSEQ},
+	[9] = {"resource", ENOMEM},	     [10] = {"I/O error", EIO},
+	[11] = {"dm requeue", EREMCHG},	     [12] = {"try again", EAGAIN},
+	[13] = {"device resource", EBUSY},
+};
+
 static const char *status_name(uint32_t status, char buf[32])
 {
-	/* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers */
-	static const char *const names[] = {
-		[1] = "not supported",	  [2] = "timeout",     [3] = "no space",
-		[4] = "transport",	  [5] = "target",      [6] = "reservation conflict",
-		[7] = "medium",		  [8] = "protection",  [9] = "resource",
-		[10] = "I/O error",	  [11] = "dm requeue", [12] = "try again",
-		[13] = "device resource",
-	};
+	if (status & KS_STATUS_ERRNO) {
+		int errnum = status & ~KS_STATUS_ERRNO;
 
-	if (status & KS_STATUS_ERRNO)
-		return strerror(status & ~KS_STATUS_ERRNO);
-	if (status < ARRAY_SIZE(names) && names[status])
-		return names[status];
+		for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
+			if (statuses[i].errnum == errnum)
+				return statuses[i].name;
+		return strerror(errnum);
+	}
+	if (status < ARRAY_SIZE(statuses) && statuses[status].name)
+		return statuses[status].name;
 	snprintf(buf, 32, "status %u", status);
 	return buf;
 }

@@ -150,10 +150,13 @@ struct blkcg_gq {
 	struct blkcg *blkcg;
 };
 
+struct request_queue;
+
 struct gendisk {
 	int major;
 	int first_minor;
 	char disk_name[32];
+	struct request_queue *queue;
 };
 
 typedef __u32 u32;

@@ -1,0 +1,236 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2034,SC2086,SC2154 # jq variables; lists; set by lib-vm.sh and lib.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios: disks upon disks, disks of several ways, disks that come and go, and requests that do
+# not go straight through. suite-disk.sh has what makes disks.
+
+# events_begin EVENT...: the kernel's own trace of block events.
+events_begin() {
+	local event
+	echo 0 >$tracing/tracing_on
+	: >$tracing/trace
+	for event; do
+		echo 1 >$tracing/events/block/"$event"/enable
+	done
+	echo 1 >$tracing/tracing_on
+}
+
+# events_end FILE
+events_end() {
+	echo 0 >$tracing/events/block/enable
+	cat $tracing/trace >"$1"
+	: >$tracing/trace
+}
+
+# traced FILE EVENT DISK-FILE: how many such lines there are, of the disk whose "M:m" is in there.
+traced() {
+	grep -c "$2: $(tr : , <"$3") " "$1" || true
+}
+
+# mirror_begin DISK DISK: /dev/md0 of two, without mdadm and metadata. Documentation/admin-guide/md.rst.
+mirror_begin() {
+	local disk slot=0 size md=/sys/block/md0/md
+	modprobe md_mod
+	modprobe raid1
+	echo md0 >/sys/module/md_mod/parameters/new_array
+	until_true 20 test -d $md || die "no md0"
+	echo none >$md/metadata_version
+	echo raid1 >$md/level
+	echo 2 >$md/raid_disks
+	size=$(($(cat /sys/block/"$1"/size) / 2))
+	for disk; do
+		cat /sys/block/"$disk"/dev >$md/new_dev
+		echo $size >$md/dev-"$disk"/size
+		echo $slot >$md/dev-"$disk"/slot
+		slot=$((slot + 1))
+	done
+	echo none >$md/resync_start
+	echo $size >$md/component_size
+	echo active >$md/array_state
+	await_disk md0
+}
+
+mirror_end() {
+	echo clear >/sys/block/md0/md/array_state
+}
+
+run_disk_mirror() {
+	null_disk nullb0 queue_mode=2 memory_backed=1 irqmode=1 size=16
+	null_disk nullb1 queue_mode=2 memory_backed=1 irqmode=1 size=16
+	mirror_begin nullb0 nullb1
+	cat /sys/block/nullb1/stat >second.stat0
+	disk_run mirror md0 -- --disk-reads 1009 --disk-writes 503
+	cat /sys/block/nullb1/stat >second.stat1
+	mirror_end
+	null_end nullb0
+	null_end nullb1
+}
+
+check_disk_mirror() {
+	complete_or_told mirror.out
+	[ "$(value mirror.out losses)" = '{}' ] || return 0
+	same "counts, bytes" '[1009, 4132864, 503, 2060288]' mirror.out \
+		'[disk("db1"; "md0"; "read", "write") | .count, .bytes]'
+	holds "without requests: Q2C alone" mirror.out '[disk("db1"; "md0"; "read", "write") |
+		[.q2c.count == .count, .d2c]] | must(all(. == [true, null]))'
+	same "below, each is written" '[503, 503]' mirror.out '[host_disk(("nullb0", "nullb1"); "write")]'
+	same "and one is read" 1009 mirror.out 'host_disk("nullb0"; "read") + host_disk("nullb1"; "read")'
+	same "the second's, as the kernel counts" "[$(stat_of second 1), $(stat_of second 5)]" mirror.out \
+		'[host_disk("nullb1"; "read", "write")]'
+	same "what went where" '[["nullb0", "nullb1"], 2015]' mirror.out '[.[].vms[].remaps[] | select(.from == "md0")] |
+		[(map(.to) | unique), (map(.count) | add)]'
+}
+
+# Two ways to one namespace, of which the kernel makes one disk; it takes turns where it is told to.
+run_disk_multipath() {
+	local dir head=
+	for dir in /sys/class/nvme-subsystem/*/nvme*n*; do
+		[ ! -b /dev/"${dir##*/}" ] || head=${dir##*/}
+	done
+	[ -n "$head" ] || skip "this kernel has no multipath of NVMe"
+	echo round-robin >/sys/class/nvme-subsystem/"$(basename "$(dirname "$dir")")"/iopolicy
+	path_stats "$head" >paths.stat0
+	disk_run multi "$head" -- --disk-reads 1009 --disk-writes 503
+	path_stats "$head" >paths.stat1
+}
+
+# path_stats HEAD: "NAME FIELDS" of each way to it, which has no device file.
+path_stats() {
+	local dir
+	for dir in /sys/block/"${1%n*}"c*n*; do
+		echo "${dir##*/} $(cat "$dir"/stat)"
+	done
+}
+
+check_disk_multipath() {
+	local disk
+	disk=$(cat multi.disk)
+	complete_or_told multi.out
+	[ "$(value multi.out losses)" = '{}' ] || return 0
+	same "counts, bytes: of the one disk that it has" '[1009, 4132864, 503, 2060288]' multi.out \
+		"[disk(\"db1\"; \"$disk\"; \"read\", \"write\") | .count, .bytes]"
+	holds "with the stages of the way that it took" multi.out "[disk(\"db1\"; \"$disk\"; \"read\", \"write\") |
+		.q2c.count == .count and .q2g.count == .count and .d2c.count == .count] | must(all and length == 2)"
+	holds "by two ways" multi.out "[vm(\"db1\")[].remaps[] | select(.from == \"$disk\")] |
+		must((map(.to) | unique | length) == 2 and (map(.count) | add) == 1512)"
+	same "as many by each as the kernel says" "$(paste paths.stat0 paths.stat1 |
+		awk '{ print "[\"" $1 "\"," $(NF / 2 + 2) + $(NF / 2 + 6) - $2 - $6 "]" }' | jq -s -c sort)" \
+		multi.out "[vm(\"db1\")[].remaps[] | [.to, .count]] | sort"
+	note "$(value multi.out '[.[].vms[].remaps[] | {(.to): .count}] | add')"
+}
+
+# Partitions are their disk; each VM has its own.
+run_disk_partitions() {
+	local one
+	scsi_disk num_parts=2
+	until_true 20 test -b /dev/"$scsi_name"2 || die "no partitions"
+	vm_start one db1 --out 3 --disk /dev/"$scsi_name"1 --disk-reads 503
+	one=$vm_pid
+	vm_start two web1 --out 3 --disk /dev/"$scsi_name"2 --disk-writes 211
+	scope_start scope disk -j
+	vm_go one
+	vm_go two
+	vm_end one "$one"
+	vm_end two "$vm_pid"
+	scope_end scope $scope_pid
+	echo "$scsi_name" >disk
+	rmmod scsi_debug
+}
+
+check_disk_partitions() {
+	complete_or_told scope.out
+	[ "$(value scope.out losses)" = '{}' ] || return 0
+	same "counts" '[503, 211]' scope.out "[disk(\"db1\"; \"$(cat disk)\"; \"read\"), disk(\"web1\"; \"$(cat disk)\"; \"write\") | .count]"
+	same "no other disk, and nothing that lies upon another" "[[\"$(cat disk)\"], []]" scope.out \
+		'[([.[].vms[].disks[].name] | unique), [.[].vms[].remaps[]]]'
+}
+
+# Is that VM known by now?
+knows() {
+	scope_report scope "$1"
+	tail -n 1 scope.out | grep -q "\"name\":\"$2\""
+}
+
+# Disks that come and go while it is traced, and VMs.
+run_disk_hotplug() {
+	vm_start idle web1 --out 3
+	scope_start scope disk -j
+	scsi_disk
+	echo "$scsi_name" >disk
+	vm_start one db1 --out 3 --disk /dev/"$scsi_name" --disk-reads 211
+	until_true 20 knows $scope_pid db1 || die "it does not see db1"
+	vm_go one
+	vm_end one $vm_pid
+	rmmod scsi_debug
+	modprobe loop max_loop=1 2>/dev/null || true
+	truncate -s 16M image
+	losetup /dev/loop0 image
+	vm_start two db2 --out 3 --disk /dev/loop0 --disk-reads 307
+	until_true 20 knows $scope_pid db2 || die "it does not see db2"
+	vm_go two
+	vm_end two $vm_pid
+	losetup -d /dev/loop0
+	scope_end scope $scope_pid
+	vm_kill "$(head -n 1 "$PIDS")"
+}
+
+check_disk_hotplug() {
+	complete_or_told scope.out
+	[ "$(value scope.out losses)" = '{}' ] || return 0
+	same "one that is gone" 211 scope.out "[disk(\"db1\"; \"$(cat disk)\"; \"read\").count] | add"
+	same "one that came" 307 scope.out '[disk("db2"; "loop0"; "read").count] | add'
+	same "nothing is left in flight" 0 scope.out '[.[-1].vms[].disks[].in_flight] | add // 0'
+}
+
+# --- requests that do not go straight through
+
+# Every 7th command finds the adapter busy, and is issued again: its D2C is that of the last time. (The event
+# block_rq_requeue fires too for those that the driver did not take yet, and so have not been issued.)
+run_disk_requeues() {
+	scsi_disk every_nth=7 opts=0x8000
+	schedule "$scsi_name" none || true
+	events_begin block_rq_issue
+	disk_run busy "$scsi_name" -- --disk-reads 503 --disk-random --disk-jobs 2
+	events_end trace
+	cat /sys/block/"$scsi_name"/dev >dev
+	rmmod scsi_debug
+}
+
+check_disk_requeues() {
+	local disk n
+	disk=$(cat busy.disk)
+	n=$(($(traced trace block_rq_issue dev) - 503))
+	complete_or_told busy.out
+	[ "$(value busy.out losses)" = '{}' ] || return 0
+	[ "$n" != 0 ] || failed "this kernel's adapter is never busy"
+	same "each counted once, $n requeued" "[503, 503, 503, $n]" busy.out \
+		"[disk(\"db1\"; \"$disk\"; \"read\") | .count, .d2c.count, .q2c.count, .requeued]"
+	same "the kernel's count" "$(stat_of busy 1)" busy.out "host_disk(\"$disk\"; \"read\")"
+	note "$n requeued"
+}
+
+# A bad sector in the middle of one request of 64 KiB: what is before it is done, the rest fails.
+run_disk_bad_sector() {
+	scsi_disk opts=2
+	echo 64 >/sys/block/"$scsi_name"/queue/max_sectors_kb
+	events_begin block_rq_complete
+	disk_run bad "$scsi_name" -- --disk-reads 61 --disk-size 65536
+	events_end trace
+	cat /sys/block/"$scsi_name"/dev >dev
+	rmmod scsi_debug
+}
+
+check_disk_bad_sector() {
+	local disk n
+	disk=$(cat bad.disk)
+	n=$(traced trace block_rq_complete dev)
+	complete_or_told bad.out
+	says bad.vm.out 'disk_reads=60 .*disk_errors=1'
+	same "partial ones are no requests" "[61, $((n - 61))]" bad.out \
+		"[disk(\"db1\"; \"$disk\"; \"read\") | .count, .partial]"
+	holds "some are partial" bad.out "[disk(\"db1\"; \"$disk\"; \"read\").partial] | must(add > 0)"
+	same "one failed, and why" '[1, [{"count": 1, "status": "medium"}]]' bad.out \
+		"disk(\"db1\"; \"$disk\"; \"read\") | [.errors, .errors_by]"
+	note "$n completions of 61 requests"
+}
