@@ -163,7 +163,7 @@ run_disk_hotplug() {
 	vm_go one
 	vm_end one $vm_pid
 	rmmod scsi_debug
-	modprobe loop max_loop=1 2>/dev/null || true
+	modprobe loop max_loop=2 2>/dev/null || true
 	truncate -s 16M image
 	losetup /dev/loop0 image
 	vm_start two db2 --out 3 --disk /dev/loop0 --disk-reads 307

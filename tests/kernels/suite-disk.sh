@@ -150,7 +150,7 @@ check_disk_virtio_blk() {
 }
 
 run_disk_loop() {
-	modprobe loop max_loop=1 2>/dev/null || true
+	modprobe loop max_loop=2 2>/dev/null || true
 	truncate -s 16M image
 	losetup /dev/loop0 image
 	disk_run loop loop0 -- --disk-reads 1009 --disk-writes 503 --disk-jobs 2
