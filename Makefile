@@ -44,7 +44,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # packages have. They are unpacked once, into a cache.
 ifneq ($(ARCH),$(NATIVE))
   SYSROOT_PACKAGES := $(filter %-dev,$(shell packaging/install-deps --list build)) \
-                      libgcc-12-dev libcmocka-dev busybox-static
+                      libgcc-12-dev libcmocka-dev busybox-static iproute2
   SYSROOT ?= $(shell packaging/debian-tree bookworm $(ARCH) $(SYSROOT_PACKAGES))
   ifeq ($(SYSROOT),)
     $(error there is nothing to build for $(ARCH) against)

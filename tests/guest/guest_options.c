@@ -140,7 +140,8 @@ static void apply_pace(unsigned int given)
 
 void guest_options__parse(int argc, char **argv)
 {
-	const unsigned int us_max = 4000000; /* ns fit the timer's 32 bits */
+	const unsigned int us_max = 4000000;
+	const unsigned int halt_max = 30000000; /* the timer's 32 bits: see machine__add_vcpu() */
 	unsigned int given = 0;
 	int c;
 
@@ -162,7 +163,7 @@ void guest_options__parse(int argc, char **argv)
 			opt.vcpus = parse_number(optarg, 1, MAX_VCPUS);
 			break;
 		case OPT_HLT_WAKE:
-			opt.hlt_wake_us = parse_number(optarg, 1, us_max);
+			opt.hlt_wake_us = parse_number(optarg, 1, halt_max);
 			break;
 		case OPT_BUSY:
 			opt.busy_ms = parse_number(optarg, 0, 3600000);

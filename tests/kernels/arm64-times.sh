@@ -46,36 +46,3 @@ check_icount_time_adds_up() {
 		.split_ns.unaccounted / .wall_ns] | must(all(.[]; . < 0.01))'
 	complete_or_told scope.out
 }
-
-# Four that want the one CPU: each waits three quarters of its time, as its schedstat says.
-run_steal() {
-	scope_start scope cpu -j
-	vm_start vm web1 --forever --busy-ms 10000 --vcpus 4 --pin 0
-	vm_go vm
-	sleep 0.5
-	vm_stop $vm_pid
-	for tid in $(vm_threads $vm_pid); do
-		echo "$tid $(cat /proc/$vm_pid/task/$tid/schedstat)"
-	done >before
-	scope_report scope $scope_pid
-	vm_continue $vm_pid
-	sleep 3
-	vm_stop $vm_pid
-	for tid in $(vm_threads $vm_pid); do
-		echo "$tid $(cat /proc/$vm_pid/task/$tid/schedstat)"
-	done >after
-	scope_end scope $scope_pid
-	vm_kill $vm_pid
-}
-
-check_steal() {
-	awk '{ if (NR != FNR) print $1, $3 - wait[$1]; wait[$1] = $3 }' before after |
-		jq -Rn '[inputs / " " | {(.[0]): .[1] | tonumber}] | add' >wait.json
-	holds "as the scheduler's" scope.out '.[1:] | [vm("web1")[].vcpus[] |
-		[.split_ns.steal, $wait[0][.tid | tostring]]] |
-		must(length == 4 and all(.[]; .[1] as $true | .[0] - $true | abs < 4000000 + 0.01 * $true))' \
-		--slurpfile wait wait.json
-	holds "some 75 % each" scope.out '.[1:] | [vm("web1")[].vcpus[].split_ns |
-		100 * .steal / (.steal + .guest + .kernel)] | must(all(.[]; . > 70 and . < 80))'
-	complete_or_told scope.out
-}

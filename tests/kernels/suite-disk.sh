@@ -50,7 +50,7 @@ disk_run() {
 		shift
 	done
 	shift
-	vm_start "$file.vm" db1 --out 3 --disk /dev/"$disk" "$@"
+	vm_start "$file.vm" db1 $few_ops --disk /dev/"$disk" "$@"
 	cat /sys/block/"$disk"/stat >"$file.stat0"
 	scope_start "$file" disk -j -H $options
 	vm_go "$file.vm"
@@ -254,9 +254,9 @@ run_disk_two_vms() {
 	null_disk nullb0 queue_mode=2 irqmode=2 completion_nsec=20000 size=64
 	for scheduler in none mq-deadline; do
 		schedule nullb0 $scheduler || continue
-		vm_start one db1 --out 3 --disk /dev/nullb0 --disk-reads 2003 --disk-jobs 3 --disk-random
+		vm_start one db1 $few_ops --disk /dev/nullb0 --disk-reads 2003 --disk-jobs 3 --disk-random
 		one=$vm_pid
-		vm_start two web1 --out 3 --disk /dev/nullb0 --disk-writes 1009 --disk-reads 601 \
+		vm_start two web1 $few_ops --disk /dev/nullb0 --disk-writes 1009 --disk-reads 601 \
 			--disk-jobs 2 --disk-size 8192
 		two=$vm_pid
 		scope_start all.$scheduler disk -j
@@ -350,7 +350,7 @@ run_disk_page_cache() {
 	schedule nullb0 mq-deadline || true
 	echo 1 >$tracing/events/block/block_bio_backmerge/enable
 	echo 1 >$tracing/tracing_on
-	vm_start vm db1 --out 3 --disk /dev/nullb0 --hold --disk-buffered --disk-reads 8192 \
+	vm_start vm db1 $few_ops --disk /dev/nullb0 --hold --disk-buffered --disk-reads 8192 \
 		--disk-writes 1009 --disk-flushes 1
 	scope_start cached disk -j
 	vm_go vm
@@ -382,7 +382,7 @@ run_disk_stuck() {
 	echo '0 32768 linear /dev/nullb0 0' | dmsetup create --noudevsync stuck
 	dmsetup mknodes 2>/dev/null || true
 	await_disk dm-0
-	vm_start vm db1 --out 3 --disk /dev/dm-0 --disk-reads 1
+	vm_start vm db1 $few_ops --disk /dev/dm-0 --disk-reads 1
 	scope_start scope disk -j
 	dmsetup suspend --noudevsync --nolockfs stuck
 	vm_go vm
@@ -407,7 +407,7 @@ run_icount_disk_against_peers() {
 	local scope biolatency= blktrace=
 	null_disk nullb0 queue_mode=2 irqmode=2 completion_nsec=100000 size=64
 	schedule nullb0 mq-deadline || true
-	vm_start vm db1 --out 3 --disk /dev/nullb0 --disk-reads 2003 --disk-random --disk-jobs 2
+	vm_start vm db1 $few_ops --disk /dev/nullb0 --disk-reads 2003 --disk-random --disk-jobs 2
 	if command -v blktrace >/dev/null; then
 		blktrace -d /dev/nullb0 -o trace >blktrace.log 2>&1 &
 		blktrace=$!

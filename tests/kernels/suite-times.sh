@@ -136,12 +136,12 @@ check_icount_intervals() {
 # What is there before kvmscope is, and shows no event for long: a vCPU that is halted, one that runs
 # its guest, one that never runs. Their time counts from the first interval on.
 run_vcpus_without_events() {
-	vm_start halted halted --forever --hlt 1 --hlt-wake-us 4000000
-	vm_go halted
 	vm_start busy busy --forever --busy-ms 100000
 	vm_go busy
 	vm_start still still --forever --cpuid 1
 	vm_stop $vm_pid
+	vm_start halted halted --forever --hlt 1 --hlt-wake-us 30000000
+	vm_go halted
 	scope cpu cpu -j 0.3 3 # all within the halt, also where it takes seconds to attach
 }
 
@@ -157,7 +157,7 @@ check_vcpus_without_events() {
 			'"${pair#* }"') / .wall_ns] | must(all(.[]; . > 0.999))' --arg vm "${pair%% *}"
 	done
 	holds "busy: unaccounted up to its first exit" cpu.out '[vm("busy")[].vcpus[] |
-		.split_ns.unaccounted / .wall_ns] | must(.[0] < 0.03 and .[1] == 0 and .[2] == 0)'
+		.split_ns.unaccounted / .wall_ns] | must(.[0] < 0.1 and .[1] == 0 and .[2] == 0)'
 	complete_or_told cpu.out
 }
 
@@ -258,7 +258,7 @@ check_steal_beside_halts() {
 
 run_icount_halts() {
 	scope_start scope cpu -j
-	vm_start vm web1 --forever --hlt 1 --hlt-wake-us 20000 --out 1
+	vm_start vm web1 --forever --hlt 1 --hlt-wake-us 20000 --out 1 --cpuid 150
 	vm_go vm
 	between_stops scope $vm_pid 10
 }

@@ -42,7 +42,7 @@ enum guest_op { GUEST_OUT, GUEST_MMIO, GUEST_CPUID, GUEST_RDMSR, GUEST_HLT, GUES
 struct guest_params {
 	uint32_t count[GUEST_OPS]; /* operations in one pass, in this order */
 	uint32_t repeat;	   /* passes; 0: for ever */
-	uint32_t wake;		   /* 0: plain HLT; else timer ticks (ns) to sleep in each HLT */
+	uint32_t wake;		   /* 0: plain HLT; else timer ticks (ns, or 16 of them) to sleep in each HLT */
 	uint32_t pad;
 	uint64_t busy;		  /* TSC ticks to spin at the start of each pass */
 	uint64_t done[GUEST_OPS]; /* out: operations that the guest has done */

@@ -7,7 +7,8 @@
 #include "../guest_options.h"
 #include "../machine.h"
 
-#define MAX_CPUIDS 256
+#define MAX_CPUIDS    256
+#define SHORT_HALT_US 4000000 /* its ns fit the timer's 32 bits */
 
 /* In the register page that KVM_GET_LAPIC gives, and the values that the guest needs there. */
 #define LAPIC_SPIV	   0xf0
@@ -15,6 +16,7 @@
 #define LAPIC_LVTT	   0x320
 #define LAPIC_TDCR	   0x3e0
 #define LAPIC_TDCR_BY_1	   0xb
+#define LAPIC_TDCR_BY_16   0x3
 #define APIC_BASE_X2APIC   0xc00ULL
 #define CPUID_1_ECX_X2APIC (1U << 21)
 
@@ -85,7 +87,8 @@ static void set_registers(int vcpu_fd, unsigned int page)
 	XIOCTL(vcpu_fd, KVM_GET_LAPIC, &lapic);
 	*(uint32_t *)&lapic.regs[LAPIC_SPIV] = LAPIC_SPIV_ENABLE;
 	*(uint32_t *)&lapic.regs[LAPIC_LVTT] = GUEST_VECTOR;
-	*(uint32_t *)&lapic.regs[LAPIC_TDCR] = LAPIC_TDCR_BY_1;
+	*(uint32_t *)&lapic.regs[LAPIC_TDCR] =
+		opt.hlt_wake_us <= SHORT_HALT_US ? LAPIC_TDCR_BY_1 : LAPIC_TDCR_BY_16;
 	XIOCTL(vcpu_fd, KVM_SET_LAPIC, &lapic);
 	/* With the chip in the kernel, all vCPUs but the first would wait to be woken by it. */
 	XIOCTL(vcpu_fd, KVM_SET_MP_STATE, &mp);
@@ -100,7 +103,8 @@ void machine__add_vcpu(int vcpu_fd, unsigned int id, uint64_t page, struct guest
 	set_registers(vcpu_fd, page);
 	vector[0] = guest_handler - guest_code;
 	vector[1] = page >> 4;
-	params->wake = opt.hlt_wake_us * 1000;
+	params->wake = opt.hlt_wake_us <= SHORT_HALT_US ? opt.hlt_wake_us * 1000
+							: opt.hlt_wake_us / 16 * 1000;
 	params->busy = (uint64_t)opt.busy_ms * tsc_khz;
 }
 

@@ -1,0 +1,53 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2086,SC2154 # jq variables; lists of options; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of arm64's own. What it shares with x86-64 is in suite-counts.sh and others: see suite.
+
+run_mmio_addresses() {
+	scope_start scope exits --by mmio -j
+	vm_run vm web1 --mmio 503
+	scope_end scope $scope_pid
+	scope ports exits --by port
+}
+
+check_mmio_addresses() {
+	same addresses '[[268435456, "write", 504], [268435464, "write", 1]]' scope.out \
+		'[vm("web1")[].mmio[] | [.gpa, .op, .count]] | sort'
+	status_is ports 4
+	says ports.err 'kvm_pio.*no such event'
+}
+
+# --- names, programs, what this host can trace
+
+run_names() {
+	cp $tracing/events/kvm/kvm_exit/format format
+	scope check check
+}
+
+# Each class that kvm_exit prints by name has that name here.
+check_names() {
+	local code name
+	grep -oE '\{ \(*0x[0-9a-fA-F]+[UL]*\)*, "[A-Za-z0-9_]+" \}' format |
+		sed -nE 's/.*0x([0-9a-fA-F]+)[UL)]*, "(.*)".*/\1 \2/p' >classes
+	at_most "30 classes at least" 30 "$(wc -l <classes)"
+	while read -r code name; do
+		[ "$name" != HYP_GONE ] || continue
+		grep -qiE "^EXIT_REASON\(ARM64, 0x0?$code, \"$name\"\)$" \
+			"$tests/../include/kvmscope/exit_reasons.def" || failed "no such name: $code $name"
+	done <classes
+	status_is check 0
+	says check.out '^ok  back end  *arm64$'
+}
+
+run_bpf_programs() {
+	CMOCKA_MESSAGE_OUTPUT=tap bpf_tests /suite/kvmscope.bpf.o >result || true
+}
+
+check_bpf_programs() {
+	grep -A 3 '^not ok [0-9]* - ' result || true
+	at_most "least number of tests" 20 "$(grep -c '^ok' result)"
+	"$tests/kernels/verifier" check "$series" result 2>why || note "$(cat why)"
+	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
+	note "$(grep -c '# SKIP' result) have no event here"
+}
