@@ -92,7 +92,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels record-verifier bench static install deb demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
+.PHONY: all check check-bpf check-live check-kernels record-verifier record-kernels bench static install deb demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
         deps-build deps-test
 
 all: $(B)/kvmscope $(B)/kvmscoped ## build/kvmscope, build/kvmscoped
@@ -214,6 +214,9 @@ check-kernels: all test-programs ## real VMs on other kernels in QEMU; KERNELS="
 
 record-verifier: test-programs ## renews tests/kernels/verifier.tsv: the programs' cost to load
 	$(Q)tests/kernels/verifier record $(B) $(KERNELS)
+
+record-kernels: # renews README's table of kernels, from what the last check-kernels has left
+	$(Q)tests/kernels/support write $(B)/kernels.tsv
 
 BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches)
 

@@ -5,7 +5,7 @@
 # run_NAME has left in its working directory; its assertions print what is wrong, and go on: what is
 # silent is right.
 #
-# Needs: RESULTS: a file that gets a line "status<TAB>group<TAB>name<TAB>seconds" a test.
+# Needs: RESULTS: a file that gets a line "status<TAB>group<TAB>name<TAB>seconds<TAB>why or note" a test.
 
 tests=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
@@ -15,7 +15,7 @@ result() {
 	local status=$1 group=$2 name=$3 seconds=$4 why=${5:-} fd
 	exec {fd}>>"$RESULTS"
 	flock "$fd" # there may be another kernel's suite beside us
-	printf '%s\t%s\t%s\t%s\n' "$status" "$group" "$name" "$seconds" >&"$fd"
+	printf '%s\t%s\t%s\t%s\t%s\n' "$status" "$group" "$name" "$seconds" "${why//[[:cntrl:]]/ }" >&"$fd"
 	if [ "$status" = ok ]; then
 		echo "ok $group: $name ($seconds s)${why:+   $why}"
 	else
