@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What ledger.c and ledger_state.c share. */
+/* What ledger.c, ledger_add.c and ledger_state.c share. */
 #ifndef KVMSCOPE_LEDGER_INTERNAL_H
 #define KVMSCOPE_LEDGER_INTERNAL_H
 
@@ -38,6 +38,20 @@ void account__drop(struct ledger *l, struct account *a);
 struct account *account__labelled(const struct ledger *l, const char *label);
 struct family *family__get(struct ledger *l, enum family_type type, const char *name,
 			   const char *unit, const char *help, double scale);
+struct family *family__by_info(struct ledger *l, enum family_type type,
+			       const struct metric_info *info);
+/* One of those that are no single VM's. */
+struct account *account__shared(struct ledger *l, const char *label);
+/* A VM's, room permitting; else LEDGER_OVERFLOW's. */
+struct account *account__of(struct ledger *l, const struct vm *vm);
+/* The head of an account's series in a family. */
+struct series **series__head(struct ledger *l, struct account *a, const struct family *f);
+/* How long the values are that a series of the family has, with their NULs. */
+size_t series__values_len(const struct family *f, const char *value);
+/* The series of that account in the family with these values; room permitting, a new one. */
+struct series *series__get(struct ledger *l, struct account *a, struct family *f,
+			   const char *value);
+void account_hist__add(struct account_hist *to, const struct histogram *from);
 /* a NULL: of the program's own. value: as struct series has it. */
 struct series *series__new(struct ledger *l, struct account *a, struct family *f,
 			   const char *value);
