@@ -19,6 +19,8 @@
 /* The reason is read from the vCPU: the back end's types must be known, and no third one run. */
 static const char *vendor_types_missing(const struct features *f)
 {
+	if (!f->kvm_types)
+		return "CAP_SYS_ADMIN is missing for the types of kvm.ko";
 	if (f->backends & ~(BACKEND_VMX | BACKEND_SVM))
 		return "the back end is neither kvm_intel nor kvm_amd";
 	if (f->backends & BACKEND_SVM && !features__has_struct(f, "vcpu_svm"))
@@ -70,7 +72,7 @@ static bool no_exit_events(const struct features *f)
 static bool exit_tells_no_level(const struct features *f)
 {
 	return f->backends != BACKEND_ARM64 &&
-	       !features__has_member(f, "kvm_vcpu_stat", "guest_mode");
+	       !(f->kvm_types && features__has_member(f, "kvm_vcpu_stat", "guest_mode"));
 }
 
 static const struct event events[] = {

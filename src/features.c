@@ -222,6 +222,9 @@ static void look_at_btf(struct features *f)
 	libbpf_set_print(print);
 	f->vmlinux_btf = f->btf->vmlinux;
 	f->kvm_btf = features__tp_args(f, "kvm_entry") >= 0;
+	f->kvm_types =
+		f->cap_admin || (find_type(f, "btf_trace_kvm_entry", BTF_KIND_TYPEDEF, &btf) > 0 &&
+				 btf == f->btf->vmlinux);
 	f->rdonly_cast = find_type(f, "bpf_rdonly_cast", BTF_KIND_FUNC, &btf) > 0;
 	f->srcu_fast = find_type(f, "init_srcu_struct_fast", BTF_KIND_FUNC, &btf) > 0;
 }

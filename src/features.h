@@ -26,6 +26,11 @@ struct features {
 	bool cap_bpf, cap_perfmon, cap_admin, cap_ptrace, cap_dac;
 	bool vmlinux_btf; /* /sys/kernel/btf/vmlinux can be parsed */
 	bool kvm_btf;	  /* types of KVM are known: from vmlinux or from kvm.ko's BTF */
+	/*
+	 * They can be used in programs: they are vmlinux's, or there is CAP_SYS_ADMIN, which
+	 * BPF_BTF_GET_FD_BY_ID takes.
+	 */
+	bool kvm_types;
 	bool rdonly_cast; /* kfunc bpf_rdonly_cast */
 	/*
 	 * The kernel has SRCU-fast, by which v7.2 runs tracepoints: BTF and raw programs are then

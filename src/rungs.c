@@ -34,6 +34,8 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 			return "there is no BTF for it";
 		if (!r->without_btf)
 			return "there is no BTF to tell its arguments";
+	} else if (r->kind == RUNG_BTF && !f->kvm_types && !strcmp(e->system, "kvm")) {
+		return "CAP_SYS_ADMIN is missing for the BTF of kvm.ko";
 	} else if (r->arg != ARG_ANY) {
 		at = features__tp_arg_struct(f, e->name, e->arg_type ?: "kvm_vcpu");
 		if (at != r->arg) {

@@ -176,6 +176,10 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 		    size_t n, const struct session_opts *opts, enum rung_kind floor,
 		    char **ret_error)
 {
+	/* without a path libbpf walks all modules' BTF, which without CAP_SYS_ADMIN ends the load
+	 */
+	LIBBPF_OPTS(bpf_object_open_opts, how,
+		    .btf_custom_path = f->kvm_types ? NULL : "/sys/kernel/btf/vmlinux");
 	struct bpf_program *prog;
 	int err;
 
@@ -190,7 +194,7 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 				       c->event->name, *c->why ? c->why : "no program for it");
 		return -ENOTSUP;
 	}
-	s->skel = kvmscope_bpf__open();
+	s->skel = kvmscope_bpf__open_opts(&how);
 	if (!s->skel) {
 		err = -errno;
 		*ret_error = xasprintf("BPF object can't be opened: %s", last_error);
@@ -233,6 +237,8 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 
 int session__attach(struct session *s, char **ret_error)
 {
+	bool refused;
+
 	*ret_error = NULL;
 	s->links = xcalloc(s->n_choices, sizeof(*s->links));
 	s->healed_misses = xcalloc(s->n_choices, sizeof(*s->healed_misses));
@@ -244,6 +250,7 @@ int session__attach(struct session *s, char **ret_error)
 		s->links[i] = bpf_program__attach(session__program(s, c->rung->program));
 		if (s->links[i])
 			continue;
+		refused = errno == EACCES || errno == EPERM;
 		snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s",
 			 rung__name(c->rung->kind), strerror(errno));
 		/* the form that fits may still be refused: by the kernel's count of arguments */
@@ -258,9 +265,15 @@ int session__attach(struct session *s, char **ret_error)
 				c->rung = r;
 		}
 		if (!s->links[i] && !c->event->optional) {
-			*ret_error = xasprintf("event %s:%s can't be attached to: %s",
-					       c->event->system, c->event->name, c->why);
-			return -ENOTSUP;
+			*ret_error = xasprintf(
+				"event %s:%s can't be attached to: %s%s", c->event->system,
+				c->event->name, c->why,
+				refused ? "; CAP_SYS_ADMIN is missing, or "
+					  "kernel.perf_event_paranoid "
+					  "is above 2, where Debian's kernels want it for classic "
+					  "tracepoints"
+					: "");
+			return refused ? -EPERM : -ENOTSUP;
 		}
 	}
 	s->attached_at = clock_ns(CLOCK_MONOTONIC);
