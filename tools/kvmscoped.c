@@ -18,9 +18,14 @@
 #include "kvmscoped.h"
 #include "util.h"
 
-#define STATS_MAX_MS                                                                \
-	2000 /* run times are counted no longer than that, whatever the worker does \
-	      */
+/* Run times are counted no longer than that, whatever the worker does. */
+#define STATS_MAX_NS (2 * NSEC_PER_SEC)
+/*
+ * While a worker loads its programs it can't say that it is alive. The keeper does so for it, but
+ * not for ever.
+ */
+#define LOADING_PING_NS (5 * NSEC_PER_SEC) /* or sooner, if systemd's watchdog wants it */
+#define LOADING_MAX_NS	(600 * NSEC_PER_SEC)
 
 struct keeper {
 	int argc;
@@ -31,6 +36,8 @@ struct keeper {
 	int worker_fd; /* to the worker */
 	pid_t worker;
 	int stats_fd; /* -1: the kernel does not count run times for us */
+	uint64_t ping_ns;
+	uint64_t stats_since, loading_since, pinged; /* CLOCK_MONOTONIC ns; loading 0: it serves */
 	bool ready;
 	bool ending;
 	bool own_sockets; /* not systemd's */
@@ -101,6 +108,7 @@ static int start_worker(struct keeper *k)
 	}
 	close(ends[1]);
 	k->worker_fd = ends[0];
+	k->loading_since = clock_ns(CLOCK_MONOTONIC);
 	return -1;
 }
 
@@ -109,6 +117,7 @@ static void stats(struct keeper *k, bool on)
 	if (k->stats_fd >= 0)
 		close(k->stats_fd);
 	k->stats_fd = on ? bpf_enable_stats(BPF_STATS_RUN_TIME) : -1;
+	k->stats_since = clock_ns(CLOCK_MONOTONIC);
 }
 
 static void on_worker(struct keeper *k)
@@ -127,10 +136,14 @@ static void on_worker(struct keeper *k)
 			log__say(LOG_WARNING, "the worker does not listen: %s", strerror(errno));
 		break;
 	case TELL_READY:
+	case TELL_READY_REDUCED:
 		if (!k->ready)
 			log__say(LOG_INFO, "attached");
 		k->ready = true;
-		sd_notify(0, "READY=1\nSTATUS=Tracing.");
+		k->loading_since = 0;
+		sd_notifyf(0, "READY=1\nWATCHDOG=1\nSTATUS=%s",
+			   what == TELL_READY ? "Tracing."
+					      : "Tracing less than all: the cost limit.");
 		break;
 	case TELL_ALIVE:
 		sd_notify(0, "WATCHDOG=1");
@@ -197,6 +210,25 @@ static int on_signal(struct keeper *k)
 	}
 }
 
+/* What is to be done at this time. Returns when there is something again, ns; UINT64_MAX: never. */
+static uint64_t on_time(struct keeper *k, uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+
+	if (k->stats_fd >= 0 && now - k->stats_since >= STATS_MAX_NS)
+		stats(k, false);
+	if (k->stats_fd >= 0)
+		next = k->stats_since + STATS_MAX_NS;
+	if (!k->loading_since || now - k->loading_since >= LOADING_MAX_NS)
+		return next;
+	if (now - k->pinged >= k->ping_ns) {
+		sd_notifyf(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=%llu\nSTATUS=Loading programs.",
+			   4 * LOADING_PING_NS / 1000);
+		k->pinged = now;
+	}
+	return next < k->pinged + k->ping_ns ? next : k->pinged + k->ping_ns;
+}
+
 static int loop(struct keeper *k)
 {
 	int status = start_worker(k);
@@ -204,11 +236,12 @@ static int loop(struct keeper *k)
 	while (status < 0) {
 		struct pollfd fds[] = {{.fd = k->signal_fd, .events = POLLIN},
 				       {.fd = k->worker_fd, .events = POLLIN}};
-		int n = poll(fds, ARRAY_SIZE(fds), k->stats_fd >= 0 ? STATS_MAX_MS : -1);
+		uint64_t now = clock_ns(CLOCK_MONOTONIC), next = on_time(k, now);
+		int ms = next == UINT64_MAX ? -1
+			 : next > now	    ? (int)((next - now) / 1000000) + 1
+					    : 0;
 
-		if (!n)
-			stats(k, false);
-		if (n <= 0)
+		if (poll(fds, ARRAY_SIZE(fds), ms) <= 0)
 			continue;
 		if (fds[1].revents & POLLIN)
 			on_worker(k);
@@ -223,6 +256,7 @@ static int loop(struct keeper *k)
 int main(int argc, char **argv)
 {
 	struct keeper k = {.argc = argc, .argv = argv, .worker_fd = -1, .stats_fd = -1};
+	uint64_t watchdog_us;
 	sigset_t signals;
 	char *error;
 	int status;
@@ -248,6 +282,9 @@ int main(int argc, char **argv)
 		log__say(LOG_ERR, "can't start: %s", strerror(errno));
 		return STATUS_FAILURE;
 	}
+	k.ping_ns = LOADING_PING_NS;
+	if (sd_watchdog_enabled(0, &watchdog_us) > 0 && watchdog_us * 1000 / 3 < k.ping_ns)
+		k.ping_ns = watchdog_us * 1000 / 3;
 	status = open_sockets(&k);
 	if (status < 0) {
 		privileges__keep();

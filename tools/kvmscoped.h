@@ -55,7 +55,13 @@ __attribute__((format(printf, 2, 3))) void log__say(int priority, const char *fm
 
 /* --- between the two */
 
-enum request { ASK_STATS_ON = 'S', ASK_STATS_OFF = 's', TELL_READY = 'R', TELL_ALIVE = 'A' };
+enum request {
+	ASK_STATS_ON = 'S',
+	ASK_STATS_OFF = 's',
+	TELL_READY = 'R',
+	TELL_READY_REDUCED = 'r', /* the cost limit has taken something away */
+	TELL_ALIVE = 'A',
+};
 enum answer { ANSWER_YES = 'y', ANSWER_NO = 'n' };
 
 /* In the memory file that both have, before the ledger's bytes: what outlives a worker. */
