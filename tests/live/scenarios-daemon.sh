@@ -7,10 +7,11 @@
 daemon_work="--forever --out 3 --mmio 2 --hlt 1 --hlt-wake-us 2000"
 
 # daemon_start FILE OPTION...: up to "attached". Sets daemon_pid. Serves on the unix socket FILE.sock.
+# daemon_in: a command that runs it, in a namespace.
 daemon_start() {
 	local file=$1
 	shift
-	"${KVMSCOPE}d" --listen none --unix "$PWD/$file.sock" "$@" 2>"$file.err" &
+	${daemon_in:-} "${KVMSCOPE}d" --listen none --unix "$PWD/$file.sock" "$@" 2>"$file.err" &
 	daemon_pid=$!
 	started $daemon_pid
 	await attached "$file.err"
@@ -146,45 +147,208 @@ check_daemon_killed() {
 
 # --- many VMs one after the other, and at once
 
-# Some VMs one after the other, until the daemon has forgotten them: what it holds then, to FILEs.rss, .fds.
+# KVMSCOPE_CHURN: how many in a row; 5000 take a minute.
+churn_vms=${KVMSCOPE_CHURN:-600}
+
+# churn FIRST LAST: VMs one after the other, of 12 to 18 exits to user space each; then, until the daemon
+# has forgotten them: what it holds, to LAST.rss, .fds.
 churn() {
-	local n=0
-	while [ $n -lt 150 ]; do
+	local n=$1
+	while [ "$n" -le "$2" ]; do
+		(exec_as_qemu -name guest=vm$n --out $((n % 7 + 11))) >vm.out
 		n=$((n + 1))
-		(exec_as_qemu -name guest=vm$n --out 13) >vm.out
 	done
 	# one reading may be from before the last, the next has it, in the third its grace is over
 	for n in 1 2 3 4; do
 		fetch one >seen.om
 		until_true 10 eval 'fetch one >end.om && ! cmp -s seen.om end.om'
 	done
-	grep RssAnon "/proc/$w/status" >"$1.rss" # windows on the kernel's arrays come and go
-	ls "/proc/$w/fd" | wc -l >"$1.fds"
+	grep RssAnon "/proc/$w/status" >"$2.rss" # windows on the kernel's arrays come and go
+	ls "/proc/$w/fd" | wc -l >"$2.fds"
 }
 
+# The one forgets each VM at once; the other none, so that what it has adds up to all.
 run_daemon_churn() {
+	local third=$((churn_vms / 3))
 	daemon_start one --max-vms 256 --grace 1 --max-vcpus 256 --max-cpu 0
-	w=$(worker $daemon_pid)
-	churn first
-	churn second
-	churn third
+	one=$daemon_pid
+	w=$(worker $one)
+	daemon_start all --max-vms 6000 --grace 3600 --max-vcpus 256 --max-cpu 0 --max-series 1000000
+	churn 1 $third
+	churn $((third + 1)) $((2 * third))
+	churn $((2 * third + 1)) $((3 * third))
 	# series of all that have ended are gone: what was counted is in the log of scrapes alone
 	vm_start vm last --out 101
 	vm_go vm
 	vm_end vm $vm_pid
 	until_true 10 eval 'fetch one >last.om && has_total last.om last 102' || true
+	until_true 10 eval 'fetch all >all.om && has_total all.om last 102' || true
 	daemon_end $daemon_pid
+	daemon_end $one
 }
 
 check_daemon_churn() {
-	at_most "kB more" "$(($(awk '{ print $2 }' third.rss) - $(awk '{ print $2 }' second.rss)))" 512
-	at_most "descriptors more" "$(($(cat third.fds) - $(cat first.fds)))" 0
+	local third=$((churn_vms / 3))
+	at_most "kB more" "$(($(awk '{ print $2 }' $((3 * third)).rss) - $(awk '{ print $2 }' $((2 * third)).rss)))" 512
+	at_most "descriptors more" "$(($(cat $((3 * third)).fds) - $(cat $third.fds)))" 0
 	at_most "VMs with series" "$(metric end.om kvmscope_vms)" 1
 	[ "$(metric last.om 'kvmscope_userspace_exits_total{vm="last",reason="io"}')" = 102 ] ||
 		failed "the last one: $(grep -F last last.om | grep total)"
-	[ "$(metric last.om 'kvmscope_lost_total{what="vcpu_slots_full"}')" = 0 ] || failed "slots ran out"
-	[ "$(metric last.om 'kvmscope_overflow_total{bound="vms"}')" = 0 ] || failed "VMs were folded"
-	note "$(awk '{ print $2 }' third.rss) kB of its own after 450 VMs"
+	for file in last all; do
+		[ "$(metric $file.om 'kvmscope_lost_total{what="vcpu_slots_full"}')" = 0 ] || failed "slots ran out"
+		[ "$(metric $file.om 'kvmscope_overflow_total{bound="vms"}')" = 0 ] || failed "VMs were folded"
+	done
+	# each has its own count and no other; all of them together have what was done
+	awk -v vms=$((3 * third)) '
+		match($0, /^kvmscope_userspace_exits_total\{vm="[^"]*",reason="io"\} /) {
+			split($0, part, "\""); n = $NF; sum += n
+			if (part[2] ~ /^\(gone\)|^pid:/) next # nobody could read its name any more
+			if (part[2] ~ /^vm[0-9]+$/) { named++; if (n != substr(part[2], 3) % 7 + 12) print part[2] ": " n }
+			else if (part[2] != "last") print "whose is " $0
+		}
+		END {
+			for (i = 1; i <= vms; i++) all += i % 7 + 12
+			if (sum != all + 102) print "in all " sum ", not " all + 102
+			if (named < vms * 0.9) print "only " named " have a name"
+			printf "%d VMs, of which %d ended before their name was read; ", vms, vms - named >"counted"
+		}' all.om
+	note "$(cat counted)$(awk '{ print $2 }' $((3 * third)).rss) kB of its own"
+}
+
+# --- 200 VMs of 4 vCPUs, at once
+
+# used: CPU time of the worker, ns.
+used() {
+	awk '{ print $1 }' "/proc/$w/schedstat"
+}
+
+run_daemon_two_hundred_vms() {
+	local n
+	daemon_start one --max-cpu 0 --grace 1
+	w=$(worker $daemon_pid)
+	ls "/proc/$w/fd" | wc -l >before.fds
+	mkfifo hold
+	exec 7<>hold
+	for n in $(seq 200); do
+		(exec_as_qemu -name guest=at$n --vcpus 4 --pace-us 20000 --repeat 2 --hold) <&7 >vm$n.out 2>&1 7<&- &
+		started $!
+		echo $! >>vms
+	done
+	for n in $(seq 200); do
+		await ^done vm$n.out
+	done
+	until_true 30 eval 'fetch one >all.om && [ "$(metric all.om kvmscope_vms)" = 200 ]' || true
+	until_true 30 eval 'fetch one >later.om && ! cmp -s all.om later.om' || true
+	used >before.cpu
+	date +%s%N >before.time
+	# what ten seconds of being there cost, with a scrape each second
+	for n in 1 2 3 4 5 6 7 8 9 10; do
+		until_true 30 eval 'fetch one >next.om && ! cmp -s later.om next.om'
+		mv next.om later.om
+	done
+	used >after.cpu
+	date +%s%N >after.time
+	cat "/proc/$w/status" >status.worker
+	xargs kill <vms
+	until_true 60 eval 'fetch one >end.om && [ "$(metric end.om kvmscope_vms)" = 0 ]' || true
+	ls "/proc/$w/fd" | wc -l >after.fds
+	daemon_end $daemon_pid
+}
+
+check_daemon_two_hundred_vms() {
+	local n share
+	for n in 1 2 3 197 199 200; do
+		# 4 vCPUs, 2 passes of 2 OUTs, and the last one
+		[ "$(metric later.om "kvmscope_userspace_exits_total{vm=\"at$n\",reason=\"io\"}")" = 20 ] ||
+			failed "at$n: $(grep -F "\"at$n\"" later.om | grep userspace_exits_total)"
+	done
+	awk '/^kvmscope_userspace_exits_total.*reason="io"/ { sum += $NF; n++ }
+		END { if (n != 200 || sum != 4000) print n " VMs, " sum " exits" }' later.om
+	for what in vcpu_slots_full cells_full subjects_full; do
+		[ "$(metric later.om "kvmscope_lost_total{what=\"$what\"}")" = 0 ] || failed "lost: $what"
+	done
+	[ "$(metric end.om kvmscope_vms)" = 0 ] || failed "left: $(grep '^kvmscope_vms ' end.om)"
+	says_not end.om 'vm="at'
+	at_most "descriptors more" "$(($(cat after.fds) - $(cat before.fds)))" 0
+	at_most "kB resident" "$(awk '$1 == "VmRSS:" { print $2 }' status.worker)" 65536
+	share=$(awk -v cpu="$(($(cat after.cpu) - $(cat before.cpu)))" -v time="$(($(cat after.time) - $(cat before.time)))" \
+		'BEGIN { printf "%.1f", cpu / time * 100 }')
+	at_most "% of one CPU, with a scrape each second" "$share" 20
+	note "$(metric later.om kvmscope_series) series, $share % of one CPU with a scrape each second, $(awk '$1 == "RssAnon:" { print $2 }' status.worker) kB of its own, $(awk '$1 == "VmRSS:" { print $2 }' status.worker) kB resident"
+}
+
+# --- all domains, as it starts by default: what is scraped is what was done, and what kvmscope says
+
+run_daemon_all_domains() {
+	loop_begin 64
+	net_begin
+	trap 'net_end; losetup -d "$loop"; rm -r "$loop_dir"' EXIT
+	tap_add vnet0
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	say vm "frame $(frame $n $a)" "send 0 1"
+	vm_start db db1 --out 1009 --mmio 211 --disk "$loop" --disk-reads 2003 --disk-writes 503 --disk-size 8192
+	db=$vm_pid
+	daemon_in="nsenter --net=/run/netns/$ns-in" # where the interfaces are the host's own
+	daemon_start one --max-cpu 0
+	until_true 20 eval 'fetch one >before.om && grep -q "vm_info{vm=\"web1\"" before.om && grep -q "vm_info{vm=\"db1\"" before.om' || true
+	scope_start exits exits --by userspace -j
+	exits=$scope_pid
+	scope_start disk disk -j
+	disk=$scope_pid
+	scope_start net net -j
+	counters rx_before vnet0
+	say world "frame $(frame $a $n)"
+	for round in 1 2 3 4 5 6 7; do # the ring holds some 500
+		say world "send 0 149"
+		say vm "take 0 149 500"
+	done
+	say vm "send 0 307"
+	vm_go db
+	vm_end db $db
+	counters rx_after vnet0
+	scope_end exits "$exits"
+	scope_end disk "$disk"
+	scope_end net $scope_pid
+	until_true 20 eval 'fetch one >one.om && has_total one.om db1 1010 &&
+		[ "$(metric one.om "kvmscope_disk_requests_total{vm=\"db1\",device=\"$(cat disk)\",op=\"write\"}")" = 503 ]' || true
+	daemon_end $daemon_pid
+}
+
+# sample FAMILY LABELS: of one.om
+sample() {
+	metric one.om "kvmscope_$1{$2}"
+}
+
+check_daemon_all_domains() {
+	local disk nic='vm="web1",nic="vnet0"' dir op
+	disk=$(cat disk)
+	"$tests/openmetrics" one.om >/dev/null 2>err || failed "$(cat err)"
+	[ "$(sample userspace_exits_total 'vm="db1",reason="io"') $(sample userspace_exits_total 'vm="db1",reason="mmio"')" = "1010 211" ] ||
+		failed "exits: $(grep 'userspace_exits_total{vm="db1"' one.om)"
+	same "by kvmscope" '[1010, 211]' exits.out '[userspace("db1") | .io, .mmio]'
+	for op in read=2003 write=503; do
+		[ "$(sample disk_requests_total "vm=\"db1\",device=\"$disk\",op=\"${op%=*}\"")" = ${op#*=} ] ||
+			failed "${op%=*}s: $(grep 'disk_requests_total{vm="db1"' one.om)"
+		[ "$(sample disk_bytes_total "vm=\"db1\",device=\"$disk\",op=\"${op%=*}\"")" = $((${op#*=} * 8192)) ] ||
+			failed "bytes of ${op%=*}s"
+		[ "$(sample disk_d2c_seconds_count "vm=\"db1\",device=\"$disk\",op=\"${op%=*}\"")" = ${op#*=} ] ||
+			failed "times of ${op%=*}s"
+		same "by kvmscope" ${op#*=} disk.out "[disk(\"db1\"; \"$disk\"; \"${op%=*}\").count] | add"
+	done
+	[ "$(sample net_packets_total "$nic,direction=\"rx\"")" = 1043 ] ||
+		failed "to it: $(grep 'net_packets_total{vm="web1"' one.om)"
+	[ "$(sample net_packets_total "$nic,direction=\"tx\"")" = 307 ] ||
+		failed "from it: $(grep 'net_packets_total{vm="web1"' one.om)"
+	same "by kvmscope" '[1043, 307]' net.out '[[nic("web1"; "vnet0"; "rx").packets], [nic("web1"; "vnet0"; "tx").packets]] | map(add)'
+	# what the host sends to a guest, the tap calls received or sent the other way round
+	paste -d' ' rx_before rx_after | awk '{ if ($6 - $2 != 307 || $7 - $3 != 1043) print "the tap itself: " $0 }'
+	# times are of one packet in 16
+	for dir in rx tx; do
+		awk -v dir=$dir '/^kvmscope_net_hop_seconds_count\{vm="web1"/ && index($0, "direction=\"" dir "\"") { n += $NF }
+			END { if (n < 10 || n > 400) print n + 0 " sampled times of " dir }' one.om
+	done
+	[ "$(metric one.om kvmscope_complete)" = 1 ] || failed "not complete: $(grep -E 'lost_total.* [1-9]' one.om)"
 }
 
 # --- bad clients
@@ -308,19 +472,20 @@ prometheus_start() {
 
 run_daemon_in_prometheus() {
 	command -v prometheus >/dev/null || skip "no prometheus here"
-	"${KVMSCOPE}d" --listen 127.0.0.1:19738 2>one.err &
+	"${KVMSCOPE}d" --listen 127.0.0.1:19738 --max-cpu 0 2>one.err &
 	daemon_pid=$!
 	started $daemon_pid
 	await attached one.err
 	cat >prometheus.yml <<-'END'
 		global: {scrape_interval: 1s, evaluation_interval: 1s}
-		rule_files: [rules.yml]
+		rule_files: [rules.yml, shipped.yml]
 		scrape_configs: [{job_name: kvmscope, static_configs: [{targets: ['127.0.0.1:19738']}]}]
 	END
 	# the storm's rule as shipped, at a rate and in a time that a test can wait for; here there are only exits to user space
 	cat >rules.yml <<-'END'
 		groups: [{name: t, rules: [{alert: KvmscopeExitStorm, expr: 'sum by (vm, reason) (rate(kvmscope_userspace_exits_total[5s])) > 1000'}]}]
 	END
+	sed -E 's/\[5m\]/[5s]/; s/for: [0-9]+[mh]/for: 0s/' "$tests/../packaging/prometheus/kvmscope.rules.yml" >shipped.yml
 	prometheus_start 19091
 	prometheus_start 19092 --enable-feature=native-histograms
 	scope_start scope exits --by userspace -j -H
@@ -343,6 +508,17 @@ run_daemon_in_prometheus() {
 	until_true 30 eval 'query 19091 "$firing" | grep -q value' || true
 	query 19091 "$firing" >alert.json
 	vm_kill $vm_pid
+	# a guest that takes nothing out of its tap's ring
+	net_begin
+	tap_add vnet0
+	in_ns ip link set vnet0 txqueuelen 7
+	net_vm vm2 web2 vnet0
+	net_vm world world wire/packet
+	say vm2 "frame $(frame $n $a)" "send 0 1"
+	say world "frame $(frame $a $n)"
+	firing='ALERTS{alertname="KvmscopeTapRingDrops",alertstate="firing",vm="web2",nic="vnet0"}'
+	until_true 30 eval 'say world "send 0 60"; query 19091 "$firing" | grep -q value' || true
+	query 19091 "$firing" >ring.json
 	daemon_end $daemon_pid
 }
 
@@ -355,6 +531,7 @@ check_daemon_in_prometheus() {
 	local q key ours
 	[ "$(answer_of count.json)" = 50022 ] || failed "the count: $(cat count.json)"
 	[ "$(jq '.data.result | length' alert.json)" -ge 1 ] || failed "no alert of the storm: $(cat alert.json)"
+	[ "$(jq '.data.result | length' ring.json)" -ge 1 ] || failed "no alert of the full ring: $(cat ring.json)"
 	# series that come with the next VM may be served already
 	at_most "series that did not arrive" "$(($(cat served) - $(answer_of arrived.json)))" 0
 	for q in 0.5 0.9 0.99; do
