@@ -30,42 +30,88 @@ static int socket_of(unsigned int groups)
 	return fd;
 }
 
-static void open_sockets(struct net_space *s)
+static int (*maker)(int ns, int fd[NET_SPACE_FDS], void *arg);
+static void *maker_arg;
+
+void net_space__set_maker(int (*make)(int ns, int fd[NET_SPACE_FDS], void *arg), void *arg)
 {
-	s->ask = socket_of(0);
-	s->listen = socket_of(RTMGRP_LINK);
-	s->forward[0] = open("/proc/sys/net/ipv4/ip_forward", O_RDONLY | O_CLOEXEC);
-	s->forward[1] = open("/proc/sys/net/ipv6/conf/all/forwarding", O_RDONLY | O_CLOEXEC);
+	maker = make;
+	maker_arg = arg;
+}
+
+/* In the namespace where this process is. */
+static int open_all(int fd[NET_SPACE_FDS])
+{
+	static const char *const sysctl[] = {"/proc/sys/net/ipv4/ip_forward",
+					     "/proc/sys/net/ipv6/conf/all/forwarding"};
+	size_t n = 0;
+
+	for (size_t i = 0; i < NET_SPACE_FDS; i++)
+		fd[i] = -1;
+	fd[n++] = socket_of(0);
+	if (fd[0] < 0)
+		return -errno;
+	fd[n++] = socket_of(RTMGRP_LINK);
+	if (fd[1] < 0) {
+		int err = -errno;
+
+		close(fd[0]);
+		return err;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sysctl); i++) {
+		fd[n] = open(sysctl[i], O_RDONLY | O_CLOEXEC);
+		n += fd[n] >= 0;
+	}
+	return 0;
+}
+
+int net_space__make(int ns, int fd[NET_SPACE_FDS])
+{
+	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err;
+
+	if (own < 0)
+		return -errno;
+	err = setns(ns, CLONE_NEWNET) ? -errno : 0;
+	if (!err) {
+		err = open_all(fd);
+		if (setns(own, CLONE_NEWNET))
+			abort(); /* where it came from it could always go */
+	}
+	close(own);
+	return err;
+}
+
+void net_space__unmake(const int fd[NET_SPACE_FDS])
+{
+	for (size_t i = 0; i < NET_SPACE_FDS; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
 }
 
 struct net_space *net_space__open(const char *path)
 {
 	struct net_space *s = xcalloc(1, sizeof(*s));
-	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err = 0;
+	int fd[NET_SPACE_FDS], err;
 	struct stat st;
 
 	*s = (struct net_space){.ask = -1, .listen = -1, .forward = {-1, -1}, .fresh = true};
-	s->ns = path ? open(path, O_RDONLY | O_CLOEXEC) : dup(own);
-	if (own < 0 || s->ns < 0 || fstat(s->ns, &st)) {
-		err = errno;
-	} else {
-		s->inode = st.st_ino;
-		if (path && setns(s->ns, CLONE_NEWNET)) {
-			err = errno;
-		} else {
-			open_sockets(s);
-			err = s->ask < 0 || s->listen < 0 ? errno : 0;
-			if (path && setns(own, CLONE_NEWNET))
-				abort(); /* where it came from it could always go */
-		}
-	}
-	if (own >= 0)
-		close(own);
+	s->ns = open(path ?: "/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (s->ns < 0 || fstat(s->ns, &st))
+		err = -errno;
+	else if (!path)
+		err = open_all(fd);
+	else
+		err = maker ? maker(s->ns, fd, maker_arg) : net_space__make(s->ns, fd);
 	if (err) {
 		net_space__close(s);
-		errno = err;
+		errno = -err;
 		return NULL;
 	}
+	s->inode = st.st_ino;
+	s->ask = fd[0];
+	s->listen = fd[1];
+	s->forward[0] = fd[2];
+	s->forward[1] = fd[3];
 	return s;
 }
 

@@ -44,6 +44,16 @@ struct net_space {
 };
 
 /*
+ * What is opened in a namespace: sockets that ask and listen, and its two sysctls, where there are
+ * such. make: 0 or -errno, and -1 behind the last one; the process is where it was when it returns.
+ */
+#define NET_SPACE_FDS 4
+int net_space__make(int ns, int fd[NET_SPACE_FDS]);
+void net_space__unmake(const int fd[NET_SPACE_FDS]);
+/* Who makes them from now on, where this process has no privilege to: process wide. */
+void net_space__set_maker(int (*make)(int ns, int fd[NET_SPACE_FDS], void *arg), void *arg);
+
+/*
  * path: a namespace's file (/proc/PID/ns/net), or NULL for the process' own. Returns it, or NULL
  * with errno: EPERM without CAP_SYS_ADMIN.
  */

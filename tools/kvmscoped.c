@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 #include <systemd/sd-daemon.h>
 #include "kvmscoped.h"
+#include "net_space.h"
 #include "util.h"
 
 /* Run times are counted no longer than that, whatever the worker does. */
@@ -120,11 +121,27 @@ static void stats(struct keeper *k, bool on)
 	k->stats_since = clock_ns(CLOCK_MONOTONIC);
 }
 
+/* The sockets by which the worker follows another namespace's interfaces. */
+static int answer_net_space(struct keeper *k, int ns)
+{
+	int fd[NET_SPACE_FDS], err = net_space__make(ns, fd);
+	size_t n = 0;
+
+	if (err)
+		return message__send(k->worker_fd, ANSWER_NO, NULL, 0);
+	while (n < NET_SPACE_FDS && fd[n] >= 0)
+		n++;
+	err = message__send(k->worker_fd, ANSWER_YES, fd, n);
+	net_space__unmake(fd);
+	return err;
+}
+
 static void on_worker(struct keeper *k)
 {
 	char what, answer = ANSWER_YES;
+	int fd[MESSAGE_FDS], n = message__receive(k->worker_fd, &what, fd), err = 0;
 
-	if (recv(k->worker_fd, &what, 1, MSG_DONTWAIT) != 1)
+	if (n < 0)
 		return; /* its end comes by SIGCHLD */
 	switch (what) {
 	case ASK_STATS_ON:
@@ -132,8 +149,11 @@ static void on_worker(struct keeper *k)
 		stats(k, what == ASK_STATS_ON);
 		if (what == ASK_STATS_ON && k->stats_fd < 0)
 			answer = ANSWER_NO;
-		if (send(k->worker_fd, &answer, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
-			log__say(LOG_WARNING, "the worker does not listen: %s", strerror(errno));
+		err = message__send(k->worker_fd, answer, NULL, 0);
+		break;
+	case ASK_NET_SPACE:
+		err = n == 1 ? answer_net_space(k, fd[0])
+			     : message__send(k->worker_fd, ANSWER_NO, NULL, 0);
 		break;
 	case TELL_READY:
 	case TELL_READY_REDUCED:
@@ -149,6 +169,10 @@ static void on_worker(struct keeper *k)
 		sd_notify(0, "WATCHDOG=1");
 		break;
 	}
+	if (err)
+		log__say(LOG_WARNING, "the worker does not listen: %s", strerror(-err));
+	while (n > 0)
+		close(fd[--n]);
 }
 
 /* The worker has ended. Returns an exit status, or -1: another one runs. */

@@ -6,8 +6,9 @@
  *               configuration and nothing else that comes from outside.
  *   the worker  loads and attaches, then drops its privileges, and only then looks at VMs and
  * serves. What needs them again it asks the keeper for: to have the kernel count the programs' run
- * time for a moment. To load other programs (a reload, the cost limit) it leaves its account in
- * memory that both have, and ends; the keeper starts the next.
+ * time for a moment, and sockets that look into another network namespace. To load other programs
+ * (a reload, the cost limit) it leaves its account in memory that both have, and ends; the keeper
+ * starts the next.
  */
 #ifndef KVMSCOPE_KVMSCOPED_H
 #define KVMSCOPE_KVMSCOPED_H
@@ -61,8 +62,16 @@ enum request {
 	TELL_READY = 'R',
 	TELL_READY_REDUCED = 'r', /* the cost limit has taken something away */
 	TELL_ALIVE = 'A',
+	ASK_NET_SPACE = 'N', /* with a network namespace; the answer has net_space__make()'s */
 };
 enum answer { ANSWER_YES = 'y', ANSWER_NO = 'n' };
+
+#define MESSAGE_FDS 4 /* with one byte, at most */
+
+/* 0 or -errno. */
+int message__send(int socket, char what, const int *fd, size_t n);
+/* How many descriptors came with it, which are the caller's now; or -errno. */
+int message__receive(int socket, char *what, int fd[MESSAGE_FDS]);
 
 /* In the memory file that both have, before the ledger's bytes: what outlives a worker. */
 struct legacy {

@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <syslog.h>
 #include <unistd.h>
 #include "kvmscoped_worker.h"
@@ -16,15 +15,18 @@
 static bool ask(struct worker *w, char what)
 {
 	char answer = ANSWER_NO;
+	int fd[MESSAGE_FDS];
 
-	return send(w->args->keeper_fd, &what, 1, MSG_NOSIGNAL) == 1 &&
-	       recv(w->args->keeper_fd, &answer, 1, 0) == 1 && answer == ANSWER_YES;
+	return !message__send(w->args->keeper_fd, what, NULL, 0) &&
+	       message__receive(w->args->keeper_fd, &answer, fd) == 0 && answer == ANSWER_YES;
 }
 
 void worker__tell(struct worker *w, char what)
 {
-	if (send(w->args->keeper_fd, &what, 1, MSG_NOSIGNAL) != 1)
-		log__say(LOG_ERR, "the keeper does not hear: %m");
+	int err = message__send(w->args->keeper_fd, what, NULL, 0);
+
+	if (err)
+		log__say(LOG_ERR, "the keeper does not hear: %s", strerror(-err));
 }
 
 /* --- the programs */

@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 #include "kvmscoped_worker.h"
+#include "net_space.h"
 #include "util.h"
 
 #define TICK_NS NSEC_PER_SEC
@@ -113,6 +114,29 @@ static int start(struct worker *w, struct monitor_opts *how, char **ret_error)
 	}
 }
 
+/* For net_space.h, by the keeper, for setns() takes CAP_SYS_ADMIN. */
+static int make_net_space(int ns, int fd[NET_SPACE_FDS], void *arg)
+{
+	struct worker *w = arg;
+	char answer = ANSWER_NO;
+	int n, err = message__send(w->args->keeper_fd, ASK_NET_SPACE, &ns, 1);
+
+	for (size_t i = 0; i < NET_SPACE_FDS; i++)
+		fd[i] = -1;
+	if (err)
+		return err;
+	n = message__receive(w->args->keeper_fd, &answer, fd);
+	if (n >= 2 && answer == ANSWER_YES)
+		return 0;
+	net_space__unmake(fd);
+	if (!w->net_space_failed)
+		log__say(LOG_WARNING, "the interfaces of VMs in other network namespaces can't be "
+				      "followed: CAP_SYS_ADMIN is missing, or the unit's "
+				      "RestrictNamespaces= forbids it");
+	w->net_space_failed = true;
+	return -EPERM;
+}
+
 /* What works without, and how much worse. The rest is an error: monitor__check(). */
 static void say_missing(const struct features *f)
 {
@@ -147,6 +171,7 @@ static int load(struct worker *w, struct monitor_opts *how)
 		return failed(err, error);
 	if (!w->loads)
 		say_missing(w->monitor->features);
+	net_space__set_maker(make_net_space, w);
 	bpf = privileges__bpf_needed(w->config->user, works_unprivileged, w->monitor->session);
 	err = privileges__drop(w->config->user, bpf);
 	if (err) {

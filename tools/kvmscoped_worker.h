@@ -58,6 +58,7 @@ struct worker {
 	bool soon; /* vCPUs have ended, or may have, or slots get scarce: read again at once */
 	bool complete;
 	bool textfile_failed;
+	bool net_space_failed;
 
 	struct costs costs;
 	uint64_t rescan_at;

@@ -17,7 +17,7 @@ options_daemon_systemd() {
 			return 1
 		}
 	done
-	printf '%s\n' --systemd --mem 1024 --timeout 240 \
+	printf '%s\n' --systemd --mem 1024 --timeout 240 --bg tun \
 		--file "$build/kvmscoped:/bin/kvmscoped" --file "$(command -v curl):/bin/curl" \
 		--file "$packaging/systemd/kvmscoped.service:/lib/systemd/system/kvmscoped.service" \
 		--file "$packaging/systemd/kvmscoped.socket:/lib/systemd/system/kvmscoped.socket" \
@@ -77,10 +77,21 @@ run_daemon_systemd() {
 	started $!
 	await ready vm.out
 	echo go >vm.in
+	# one with an interface in a network namespace of its own, as KubeVirt's
+	modprobe tun
+	mkfifo net.in
+	unshare -n sh -c "tunctl -t vnet0 >/dev/null && ip link set vnet0 up &&
+		exec -a qemu-system-x86_64 $KVMGUEST -name guest=db1 --tap vnet0 --hold" <>net.in >net.out 2>net.err &
+	started $!
+	await ^done net.out
 	override WatchdogSec=3 RestartSec=1
 	systemctl start kvmscoped
 	shown active
 	until_true 20 eval 'fetch_metrics first && grep -q "^kvmscope_exits_total{vm=\"web1\"" first' || true
+	until_true 20 metric_is 'kvmscope_vm_info{vm="db1"'
+	printf '%s\n' "frame 52540000009952540000000188b5$(printf '%0172d' 0)" 'send 0 101' >net.in
+	until_true 20 metric_is 'kvmscope_net_packets_total{vm="db1",nic="vnet0",direction="tx"} 101' || true
+	cp polled net
 	for pid in $(systemctl show --value -p MainPID kvmscoped) $(worker_of_unit); do
 		grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' "/proc/$pid/status"
 	done >privileges
@@ -130,6 +141,7 @@ check_daemon_systemd() {
 	says active '^StatusText=Tracing.$'
 	says first '^kvmscope_exits_total\{vm="web1",reason="hlt"\} [0-9]+$'
 	says first '^kvmscope_vm_info\{vm="web1",uuid="",pid="[0-9]+",platform="qemu",name_source="cmdline"\} 1$'
+	says net '^kvmscope_net_packets_total\{vm="db1",nic="vnet0",direction="tx"\} 101$'
 	# the keeper: what the unit gives; the worker: ptrace and dac_read_search
 	[ "$(grep -c '^CapEff:	000000c000280004$' privileges) $(grep -c '^CapEff:	0000000000080004$' privileges)" = "1 1" ] ||
 		failed "privileges: $(cat privileges)"
