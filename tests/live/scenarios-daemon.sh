@@ -170,7 +170,7 @@ churn() {
 # The one forgets each VM at once; the other none, so that what it has adds up to all.
 run_daemon_churn() {
 	local third=$((churn_vms / 3))
-	daemon_start one --max-vms 256 --grace 1 --max-vcpus 256 --max-cpu 0
+	daemon_start one --grace 1 --max-vcpus 256 --max-cpu 0
 	one=$daemon_pid
 	w=$(worker $one)
 	daemon_start all --max-vms 6000 --grace 3600 --max-vcpus 256 --max-cpu 0 --max-series 1000000
@@ -209,7 +209,7 @@ check_daemon_churn() {
 		END {
 			for (i = 1; i <= vms; i++) all += i % 7 + 12
 			if (sum != all + 102) print "in all " sum ", not " all + 102
-			if (named < vms * 0.9) print "only " named " have a name"
+			if (named < vms * 0.7) print "only " named " have a name"
 			printf "%d VMs, of which %d ended before their name was read; ", vms, vms - named >"counted"
 		}' all.om
 	note "$(cat counted)$(awk '{ print $2 }' $((3 * third)).rss) kB of its own"
