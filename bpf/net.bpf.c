@@ -38,11 +38,11 @@ static __always_inline struct ks_tally *count_all(const struct ks_nic *nic, __u3
 	return t;
 }
 
-/* A guest has sent a packet: it begins its way. */
+/* A guest has sent a packet: it begins its way. header: behind its Ethernet header. */
 static __always_inline __u32 guest_sent(struct ks_nic *nic, __u32 nr, const struct sk_buff *skb,
-					__u32 len)
+					__u32 len, __u32 type, const void *header)
 {
-	__u32 type = BPF_CORE_READ_BITFIELD(skb, pkt_type), subject = nic->tx;
+	__u32 subject = nic->tx;
 	struct ks_tally *t;
 
 	if (!subject)
@@ -55,7 +55,7 @@ static __always_inline __u32 guest_sent(struct ks_nic *nic, __u32 nr, const stru
 	else if (type == PACKET_MULTICAST)
 		t->n[KS_C_NET_MULTICAST]++;
 	if (type == PACKET_BROADCAST || skb->protocol == ETH_P_ARP_BE)
-		look_at_sent(nic, t, skb->data, skb->protocol);
+		look_at_sent(nic, t, header, skb->protocol);
 	return subject;
 }
 
@@ -90,14 +90,14 @@ int net__netif_receive_skb_btf(__u64 *ctx)
 	hand_take(h, skb, nr, now);
 	if (nic->flags & KS_NIC_MACVTAP) { /* broadcasts come to a macvtap like this */
 		fresh.t = now;
-		fresh.rx = nic->rx;
-		fresh.nic = nr;
-		fresh.iif = flight_iif(skb, KS_NET_RING);
+		fresh.nic = nic->lower ?: nr;
+		fresh.iif = flight_iif(skb, KS_NET_MAYBE);
 		flight_put(skb, flight_find(skb), &fresh);
 		return 0;
 	}
 	if (nic->flags & KS_NIC_VM) {
-		h->tx = guest_sent(nic, nr, skb, skb->len + ETH_HLEN);
+		h->tx = guest_sent(nic, nr, skb, skb->len + ETH_HLEN,
+				   BPF_CORE_READ_BITFIELD(skb, pkt_type), skb->data);
 		h->tap = nr;
 	} else if (nic->flags & KS_NIC_VETH) {
 		f = flight_find(skb);
@@ -209,7 +209,8 @@ int net__net_dev_queue_btf(__u64 *ctx)
 		copy = h->sent;
 	}
 	if (nic->flags & KS_NIC_MACVTAP && !f && !held) {
-		tx = guest_sent(nic, nr, skb, skb->len);
+		tx = guest_sent(nic, nr, skb, skb->len, address_type(skb->data),
+				skb->data + ETH_HLEN);
 		tap_nr = nr;
 		now = clock_first(h);
 	} else if (nic->flags & KS_NIC_BRIDGE && !f && !held) {

@@ -108,7 +108,8 @@ static __always_inline __u32 macvtap_of(const struct net_device *dev, struct ks_
 {
 	__u32 nr;
 
-	if ((__u64)dev >> 47 != 0x1ffff) /* sockets keep something else there: udp_skb_scratch() */
+	/* no kernel address: sockets keep something else there, as in udp_skb_scratch() */
+	if ((__u64)dev >> 56 != 0xff)
 		return 0;
 	nr = nic_of_untyped(dev, ret);
 	return nr && *ret && (*ret)->flags & KS_NIC_MACVTAP ? nr : 0;

@@ -67,6 +67,14 @@ static __always_inline __u32 udp_ports(const void *network_header)
 	return word_at(network_header + (ip & 0xf) * 4);
 }
 
+/* What the stack will make of it, by the Ethernet address that it is for. */
+static __always_inline __u32 address_type(const void *frame)
+{
+	__u64 to = word_at(frame) << 16;
+
+	return to == ~0ULL << 16 ? PACKET_BROADCAST : to & 1 << 16 ? PACKET_MULTICAST : 0;
+}
+
 /* Of what a guest sent: an ARP packet, or one to the broadcast address. */
 static __noinline void look_at_sent(struct ks_nic *nic, struct ks_tally *t, const void *header,
 				    __u16 protocol)
@@ -89,12 +97,9 @@ static __always_inline void look_at_received(struct ks_nic *nic, struct ks_tally
 	__u32 type = BPF_CORE_READ_BITFIELD(skb, pkt_type);
 	__u16 protocol = skb->protocol;
 	const void *header;
-	__u64 to;
 
-	if (!skb->skb_iif) {
-		to = word_at(skb->data) << 16;
-		type = to == ~0ULL << 16 ? PACKET_BROADCAST : to & 1 << 16 ? PACKET_MULTICAST : 0;
-	}
+	if (!skb->skb_iif)
+		type = address_type(skb->data);
 	if (type == PACKET_BROADCAST)
 		t->n[KS_C_NET_BROADCAST]++;
 	else if (type == PACKET_MULTICAST)

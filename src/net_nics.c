@@ -229,10 +229,22 @@ static bool is_kind(const struct net_link *l, const char *const *kinds)
 	return false;
 }
 
-/* Which interfaces are whose: by name, in the namespace of the VM's process, or else in ours. */
+static const char *const macvtaps[] = {"macvtap", "ipvtap", NULL};
+
+/* A VM's interface: by name; a macvtap by its index, which is its device's number. */
+static const struct net_link *find_link(const struct net_space *s, const struct vm_nic *nic)
+{
+	const struct net_link *l;
+
+	if (!nic->ifindex)
+		return net_space__by_name(s, nic->name);
+	l = net_space__by_index(s, nic->ifindex);
+	return l && is_kind(l, macvtaps) ? l : NULL;
+}
+
+/* Which interfaces are whose: in the namespace of the VM's process, or else in ours. */
 static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct plan **plan)
 {
-	static const char *const macvtap[] = {"macvtap", "ipvtap", NULL};
 	bool any = false;
 
 	for (size_t i = 0; i < n_vms; i++) {
@@ -242,13 +254,13 @@ static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct 
 
 		for (size_t k = 0; own && k < all[i]->n_nics; k++) {
 			struct net_space *s = own;
-			const struct net_link *l = net_space__by_name(s, all[i]->nics[k].name);
+			const struct net_link *l = find_link(s, &all[i]->nics[k]);
 			struct plan *p;
 			size_t at = 0;
 
 			if (!l) {
 				s = n->space[0];
-				l = net_space__by_name(s, all[i]->nics[k].name);
+				l = find_link(s, &all[i]->nics[k]);
 			}
 			if (!l)
 				continue;
@@ -258,7 +270,7 @@ static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct 
 			if (p->vm)
 				continue;
 			p->vm = all[i];
-			p->flags |= KS_NIC_VM | (is_kind(l, macvtap) ? KS_NIC_MACVTAP : 0);
+			p->flags |= KS_NIC_VM | (is_kind(l, macvtaps) ? KS_NIC_MACVTAP : 0);
 			any = true;
 		}
 	}

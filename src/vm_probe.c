@@ -156,7 +156,7 @@ void vm_probe__identity(struct vm_probe *probe, pid_t pid, struct vm_probe_ident
 	ret->uid = fstatat(proc_fd(probe), path, &st, 0) ? (uid_t)-1 : st.st_uid;
 }
 
-static void add_nic(struct vm *vm, struct vm_span name)
+static void add_nic(struct vm *vm, struct vm_span name, int ifindex)
 {
 	char text[VM_IFNAME_MAX];
 	size_t i;
@@ -165,10 +165,13 @@ static void add_nic(struct vm *vm, struct vm_span name)
 	if (!*text || vm->n_nics == MAX_NICS)
 		return;
 	for (i = 0; i < vm->n_nics; i++)
-		if (!strcmp(vm->nics[i].name, text))
-			return; /* another queue of it */
+		if (!strcmp(vm->nics[i].name, text)) { /* another queue of it */
+			vm->nics[i].ifindex = ifindex;
+			return;
+		}
 	vm->nics = xreallocarray(vm->nics, vm->n_nics + 1, sizeof(*vm->nics));
-	memcpy(vm->nics[vm->n_nics++].name, text, sizeof(text));
+	memcpy(vm->nics[vm->n_nics].name, text, sizeof(text));
+	vm->nics[vm->n_nics++].ifindex = ifindex;
 }
 
 static void add_disk(struct vm *vm, const char *target, const char *source)
@@ -187,12 +190,32 @@ static void add_disk(struct vm *vm, const char *target, const char *source)
 	vm_span__copy(disk->source, sizeof(disk->source), vm_span__of(source));
 }
 
-/* The interface with that index, through /sys/class/net/NAME/ifindex. */
+/* Is a process in a network namespace that is not ours? */
+static bool is_elsewhere(struct vm_probe *probe, pid_t pid)
+{
+	char path[SHORT_PATH];
+	struct stat own, its;
+
+	snprintf(path, sizeof(path), "%d/ns/net", (int)pid);
+	return !fstatat(proc_fd(probe), "self/ns/net", &own, 0) &&
+	       !fstatat(proc_fd(probe), path, &its, 0) && own.st_ino != its.st_ino;
+}
+
+/*
+ * The macvtap with that index, by its name: through /sys/class/net/NAME/ifindex, which shows our
+ * own namespace. In another the same index is another interface.
+ */
 static void add_nic_by_index(struct vm_probe *probe, struct vm *vm, int ifindex)
 {
 	struct vm_dir_entry entry;
+	char device[VM_IFNAME_MAX];
 	struct vm_dir dir;
 
+	if (is_elsewhere(probe, vm->pid)) {
+		snprintf(device, sizeof(device), "tap%d", ifindex);
+		add_nic(vm, vm_span__of(device), ifindex);
+		return;
+	}
 	if (vm_dir__open(&dir, AT_FDCWD, probe->net))
 		return;
 	while (vm_dir__next(&dir, &entry)) {
@@ -206,7 +229,7 @@ static void add_nic_by_index(struct vm_probe *probe, struct vm *vm, int ifindex)
 		if (vm_span__ends(text, "\n"))
 			text.len--;
 		if (vm_span__uint(text, INT_MAX, &index) && (int)index == ifindex) {
-			add_nic(vm, vm_span__of(entry.name));
+			add_nic(vm, vm_span__of(entry.name), ifindex);
 			break;
 		}
 	}
@@ -325,7 +348,7 @@ static void read_fds(struct vm_probe *probe, struct vm *vm, struct vm_vcpus *ids
 			break;
 		case VM_FD_TUN:
 			read_fdinfo(probe, vm->pid, entry.name, &info);
-			add_nic(vm, vm_span__of(info.iff));
+			add_nic(vm, vm_span__of(info.iff), 0);
 			break;
 		case VM_FD_MACVTAP:
 			add_nic_by_index(probe, vm, number);
@@ -428,7 +451,7 @@ void vm_probe__devices(struct vm_probe *probe, const struct vm_status *status,
 	vm->n_nics = 0;
 	vm->n_disks = 0;
 	for (i = 0; status && i < status->n_nics; i++)
-		add_nic(vm, vm_span__of(status->nics[i].name));
+		add_nic(vm, vm_span__of(status->nics[i].name), 0);
 	for (i = 0; status && i < status->n_disks; i++)
 		add_disk(vm, status->disks[i].target, status->disks[i].source);
 	read_fds(probe, vm, &ids, !status);

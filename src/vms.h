@@ -26,7 +26,9 @@ struct vm_vcpu {
 };
 
 struct vm_nic {
-	char name[VM_IFNAME_MAX]; /* of the host's side: vnet0, tap3, macvtap1 */
+	/* of the host's side: vnet0, tap3, macvtap1; of a macvtap in another namespace, its device's */
+	char name[VM_IFNAME_MAX];
+	int ifindex; /* a macvtap's, in the namespace of the process; else 0 */
 };
 
 struct vm_disk {

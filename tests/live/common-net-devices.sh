@@ -1,0 +1,242 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2034,SC2086,SC2154 # jq variables; lists; set by lib-vm.sh and common-net.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of packets: devices other than a tap on a bridge with one NIC. common-net.sh has what they build on.
+
+# counted FILE IFACE NAMESPACE: packets that came to an interface out there, by its own count.
+counted() {
+	ip netns exec "$3" cat "/sys/class/net/$2/statistics/rx_packets" >"$1"
+}
+
+# --- macvtap: the VM is found by /dev/tapN
+
+macvtap_end() {
+	[ -z "$made" ] || rm -f "$made"
+	net_end
+}
+
+run_net_macvtap() {
+	local index
+	made=
+	net_begin
+	trap macvtap_end EXIT
+	modprobe macvtap 2>/dev/null || true
+	in_ns ip link set eth0 nomaster
+	in_ns ip link add link eth0 name macvtap0 address 52:54:00:00:00:01 type macvtap mode bridge ||
+		skip "this kernel has no macvtap"
+	quiet_up "$ns-in" macvtap0
+	index=$(in_ns cat /sys/class/net/macvtap0/ifindex)
+	if [ ! -e "/dev/tap$index" ]; then
+		made=/dev/tap$index
+		mknod "$made" c $(in_ns cat /sys/class/net/macvtap0/tap$index/dev | tr : ' ')
+	fi
+	net_vm vm web1 "/dev/tap$index"
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 307" "frame $(frame ffffffffffff $a)" "send 0 13"
+	say world "frame $(frame $a $n)" "send 0 101" "frame $(frame ffffffffffff $n)" "send 0 7"
+	say vm "take 0 108 1000"
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+}
+
+check_net_macvtap() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what the guest sent" '[320, 32000, 13]' scope.out 'nic("web1"; "macvtap0"; "tx") | [.packets, .bytes, .broadcast]'
+	same "what it took" '[108, 108]' scope.out 'nic("web1"; "macvtap0"; "rx") | [.packets, .ring_wait.count]'
+	same "hops out" '["eth0>eth0 queue 320", "macvtap0>eth0 forward 320", "macvtap0>macvtap0 queue 320"]' scope.out \
+		'hops("web1"; "macvtap0"; "tx") | sort'
+	same "way in" '[["eth0 > macvtap0", 108]]' scope.out '[nic("web1"; "macvtap0"; "rx").ways[] | [.way, .packets]]'
+	same "what came out there" 320 out .[0]
+	same "as macvtap0 counts" '[320, 108]' scope.out '[nic("web1"; "macvtap0"; "tx", "rx").device_packets]'
+}
+
+# --- a VLAN on the NIC, a bond of two
+
+run_net_vlan() {
+	net_begin
+	modprobe 8021q 2>/dev/null || true
+	in_ns ip link set eth0 nomaster
+	in_ns ip link add link eth0 name eth0.7 type vlan id 7 || skip "this kernel has no VLANs"
+	in_ns ip link set eth0.7 master virbr0
+	quiet_up "$ns-in" eth0.7
+	tap_add vnet0
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 211"
+	say world "frame $a${n}8100000788b5$zeros" "send 0 103"
+	say vm "take 0 103 1000"
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+}
+
+check_net_vlan() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "hops out" '["eth0.7>eth0 forward 211", "eth0>eth0 queue 211", "vnet0>eth0.7 forward 211"]' scope.out \
+		'hops("web1"; "vnet0"; "tx") | map(select(. != "eth0.7>eth0.7 queue 211")) | sort'
+	same "way out" '[["vnet0 > eth0.7 > eth0", 211]]' scope.out '[nic("web1"; "vnet0"; "tx").ways[] | [.way, .packets]]'
+	same "way in" '[["eth0 > vnet0", 103]]' scope.out '[nic("web1"; "vnet0"; "rx").ways[] | [.way, .packets]]'
+	same "taken" 103 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	same "what came out there" 211 out .[0]
+}
+
+run_net_bond() {
+	net_begin
+	modprobe bonding 2>/dev/null || true
+	in_ns ip link add bond0 type bond mode balance-rr || skip "this kernel has no bonds"
+	ip -n "$ns-in" link add eth1 type veth peer name wire1 netns "$ns-out"
+	in_ns ip link set eth0 nomaster
+	in_ns ip link set eth0 down
+	in_ns ip link set eth0 master bond0
+	in_ns ip link set eth1 master bond0
+	in_ns ip link set bond0 master virbr0
+	for iface in eth0 eth1 bond0; do
+		quiet_up "$ns-in" $iface
+	done
+	quiet_up "$ns-out" wire1
+	tap_add vnet0
+	until_true 10 bond_is_up || die "the bond has no ports"
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 210"
+	say world "frame $(frame $a $n)" "send 0 103"
+	say vm "take 0 103 1000"
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+	counted out1 wire1 "$ns-out"
+}
+
+bond_is_up() {
+	[ "$(in_ns grep -c 'MII Status: up' /proc/net/bonding/bond0)" = 3 ]
+}
+
+check_net_bond() {
+	local one two
+	one=$(cat out) two=$(cat out1)
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "both ports had some" 210 scope.out "$one + $two"
+	same "ways out" "[[\"vnet0 > bond0 > eth0\", $one], [\"vnet0 > bond0 > eth1\", $two]]" scope.out \
+		'[nic("web1"; "vnet0"; "tx").ways[] | [.way, .packets]] | sort'
+	same "way in" '[["eth0 > vnet0", 103]]' scope.out '[nic("web1"; "vnet0"; "rx").ways[] | [.way, .packets]]'
+	note "$one + $two packets by its ports"
+}
+
+# --- several queues; large packets; other CPUs
+
+run_net_queues() {
+	net_begin
+	in_ns ip tuntap add vnet0 mode tap multi_queue || skip "no taps with several queues here"
+	in_ns ip link set vnet0 master virbr0
+	quiet_up "$ns-in" vnet0
+	net_vm vm web1 vnet0/mq vnet0/mq vnet0/mq
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 101" "send 1 103" "send 2 107"
+	say world "frame $(frame $a $n)" "send 0 211"
+	say vm "take 0 211 200" "take 1 211 200" "take 2 211 200"
+	scope_end scope $scope_pid
+	sed -n 's/^took //p' vm.out >took
+}
+
+check_net_queues() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "counts of all queues" '[311, 211]' scope.out '[nic("web1"; "vnet0"; "tx", "rx").packets]'
+	same "and rings" 211 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	same "one interface" '["vnet0", "vnet0"]' scope.out '[nics("web1")[].name]'
+	note "taken out of each: $(tr '\n' ' ' <took)"
+}
+
+# 7 segments of 1,000 bytes each: cut up by the NIC, or by the host where the NIC can't.
+run_net_segments() {
+	net_begin
+	ethtool --version >/dev/null 2>&1 || skip "no ethtool here"
+	tap_add vnet0
+	net_vm vm web1 vnet0/vnet
+	scope_start scope net -j
+	say vm "gso 1000" "frame $n${a}080045001b801234400040060000$(printf '0a0900020a080002')0050005000000001000000025010ffff00000000$(printf '%014000d' 0)" \
+		"send 0 53"
+	scope_report scope $scope_pid
+	in_ns ethtool -K eth0 tso off gso off sg off >/dev/null
+	say vm "send 0 59"
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+}
+
+check_net_segments() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "packets and segments" '[[53, 371], [59, 413]]' scope.out '[nic("web1"; "vnet0"; "tx") | [.packets, .segments]]'
+	same "each is one, however it left" '["vnet0>eth0 forward 53", "eth0>eth0 queue 53", "vnet0>eth0 forward 59", "eth0>eth0 queue 59"]' \
+		scope.out 'hops("web1"; "vnet0"; "tx")'
+	same "way" '[["vnet0 > eth0", 53], ["vnet0 > eth0", 59]]' scope.out '[nic("web1"; "vnet0"; "tx").ways[] | [.way, .packets]]'
+	same "cut up on the way out" "53 + 7 * 59" out .[0]
+}
+
+# What one CPU has received is worked on by another.
+run_smp4_net_other_cpu() {
+	local cpus
+	cpus=$(nproc)
+	[ "$cpus" -gt 1 ] || skip "one CPU"
+	net_begin
+	tap_add vnet0
+	in_ns sh -c 'echo 2 >/sys/class/net/vnet0/queues/rx-0/rps_cpus' || skip "this kernel has no RPS"
+	in_ns sh -c 'echo 2 >/sys/class/net/eth0/queues/rx-0/rps_cpus'
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	taskset -p 1 $vm_pid >/dev/null
+	softnet >before
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 307"
+	say world "frame $(frame $a $n)" "send 0 101"
+	say vm "take 0 101 1000"
+	until_true 10 arrived wire 307 || die "not all arrived"
+	scope_end scope $scope_pid
+	softnet >after
+}
+
+arrived() {
+	[ "$(ip netns exec "$ns-out" cat "/sys/class/net/$1/statistics/rx_packets")" -ge "$2" ]
+}
+
+softnet() { # packets that came to the second CPU by RPS
+	sed -n 2p /proc/net/softnet_stat | awk '{ print $10 }'
+}
+
+check_smp4_net_other_cpu() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "counts" '[307, 101]' scope.out '[nic("web1"; "vnet0"; "tx", "rx").packets]'
+	same "hops" '["vnet0>eth0 forward 307", "eth0>eth0 queue 307"]' scope.out 'hops("web1"; "vnet0"; "tx")'
+	same "and in" '["eth0>vnet0 forward 101", "vnet0>vnet0 queue 101"]' scope.out 'hops("web1"; "vnet0"; "rx")'
+	same "rings" 101 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	at_most "the other CPU was called" 1 $((0x$(cat after) - 0x$(cat before)))
+}
+
+# A copy of all that the one sends goes to another's tap.
+run_net_mirror() {
+	net_begin
+	modprobe -a sch_ingress cls_u32 act_mirred 2>/dev/null || true
+	tap_add vnet0
+	tap_add vnet1
+	in_ns ip link set vnet1 nomaster
+	in_ns tc qdisc add dev vnet0 ingress || skip "this kernel has no ingress qdisc"
+	in_ns tc filter add dev vnet0 parent ffff: protocol all u32 match u32 0 0 action mirred egress mirror dev vnet1 ||
+		skip "this kernel can't mirror"
+	net_vm vm web1 vnet0
+	net_vm watch watch vnet1
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 61"
+	say watch "take 0 61 1000"
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+}
+
+check_net_mirror() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "sent once" 61 scope.out 'nic("web1"; "vnet0"; "tx").packets'
+	same "and at two places" '{"eth0": 61, "vnet1": 61}' scope.out \
+		'[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "forward") | {(.to): .packets}] | add'
+	same "the one who looks got them" '[61, 61]' scope.out 'nic("watch"; "vnet1"; "rx") | [.packets, .ring_wait.count]'
+	same "and they left" 61 out .[0]
+}
