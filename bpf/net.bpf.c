@@ -38,6 +38,17 @@ static __always_inline struct ks_tally *count_all(const struct ks_nic *nic, __u3
 	return t;
 }
 
+/* A NIC's packet has come up to the stack: as many should as it has counted. */
+static __always_inline void count_seen(struct ks_nic *nic, __u32 nr, const struct sk_buff *skb)
+{
+	struct ks_tally *t = tally_here(nic->rx ?: nic_all(nic, nr, KS_NET_RX));
+
+	if (t) {
+		t->n[KS_C_NET_PACKETS]++;
+		t->n[KS_C_NET_SEGMENTS] += skb->len > nic->mtu ? gso_segments(skb) : 1;
+	}
+}
+
 /* A guest has sent a packet: it begins its way. header: behind its Ethernet header. */
 static __always_inline __u32 guest_sent(struct ks_nic *nic, __u32 nr, const struct sk_buff *skb,
 					__u32 len, __u32 type, const void *header)
@@ -74,6 +85,8 @@ int net__netif_receive_skb_btf(__u64 *ctx)
 		h->n = 0;
 		return 0;
 	}
+	if (nic->flags & KS_NIC_COUNTS)
+		count_seen(nic, nr, skb);
 	if (skb->skb_iif && hand_has(h, skb)) {
 		/* the same, handed up from a bridge to the host */
 		now = clock_next(hand_since(h));
@@ -223,6 +236,8 @@ int net__net_dev_queue_btf(__u64 *ctx)
 		h->own_head = (__u64)skb->head;
 		h->own_t = now;
 		h->own_nic = nr;
+		if (nic->asked_dhcp && skb->protocol == ETH_P_IP_BE)
+			look_at_own(nic, nr, skb);
 		return 0;
 	} else if (tx || held || nic->flags & KS_NIC_VM) {
 		if (!tx && !(nic->flags & (KS_NIC_VM | KS_NIC_BRIDGE))) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Into a packet's headers: only for those few that answer what people ask when there is no network:
- * did somebody answer the ARP or DHCP request. And how many segments there are in it.
+ * did somebody answer the ARP or DHCP request, and how far did the answer come. And how many
+ * segments there are in it.
  */
 #ifndef KVMSCOPE_NET_LOOK_BPF_H
 #define KVMSCOPE_NET_LOOK_BPF_H
 
-#include "net.bpf.h"
+#include "net_way.bpf.h"
 
 /* as they are in memory: network byte order, read by a little-endian machine */
 #define ETH_P_IP_BE  0x0008
@@ -79,6 +80,8 @@ static __always_inline __u32 address_type(const void *frame)
 static __noinline void look_at_sent(struct ks_nic *nic, struct ks_tally *t, const void *header,
 				    __u16 protocol)
 {
+	struct ks_nic *bridge;
+
 	if (protocol == ETH_P_ARP_BE) {
 		if (arp_operation(header) == ARP_REQUEST)
 			t->n[KS_C_NET_ARP_REQUESTS]++;
@@ -87,7 +90,25 @@ static __noinline void look_at_sent(struct ks_nic *nic, struct ks_tally *t, cons
 	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
 		t->n[KS_C_NET_DHCP_REQUESTS]++;
 		nic->asked_dhcp = 1;
+		bridge = nic_get(nic->master);
+		if (bridge)
+			bridge->asked_dhcp = 1;
 	}
+}
+
+/* Of what the host itself sends by a bridge: a DHCP reply, which its taps will see, or will not. */
+static __noinline void look_at_own(struct ks_nic *bridge, __u32 nr, const struct sk_buff *skb)
+{
+	const void *head = BPF_CORE_READ(skb, head);
+	struct ks_tally *t;
+
+	if (udp_ports(head + BPF_CORE_READ(skb, network_header)) !=
+	    (PORT_BOOTPC << 16 | PORT_BOOTPS))
+		return;
+	t = tally_here(bridge->rx ?: nic_all(bridge, nr, KS_NET_RX));
+	if (t)
+		t->n[KS_C_NET_DHCP_REPLIES]++;
+	bridge->asked_dhcp = 0;
 }
 
 /* Of what a guest is sent. The host's own packets have no type yet: their addresses tell. */

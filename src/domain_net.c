@@ -227,6 +227,7 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	row__list(row, "nics");
 	if (reasons)
 		net_rows__host(ctx->delta, net->nics, reasons, row);
+	net_findings__add_host(row);
 }
 
 static const struct export exports[] = {

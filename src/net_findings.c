@@ -7,6 +7,7 @@
 
 /* One direction only is no finding for a handful of packets. */
 #define ONE_WAY_LEAST 10
+#define MISSING_LEAST 10
 
 static void add(struct row *vm, const char *finding, const struct row *nic, uint64_t count,
 		char *text)
@@ -37,7 +38,14 @@ static void unanswered(struct row *vm, const struct row *tx, const struct row *r
 		add(vm, "arp_unanswered", tx, arp,
 		    xasprintf("%llu ARP request%s left %s, and no answer came to it",
 			      (unsigned long long)arp, plural(arp), name));
-	if (dhcp && !replies)
+	if (dhcp && !replies && row__get_u64(tx, "bridge_dhcp_replies"))
+		add(vm, "dhcp_reply_lost", tx, dhcp,
+		    xasprintf(
+			    "%llu DHCP message%s left %s; the host sent a reply by %s, but it did "
+			    "not come to %s",
+			    (unsigned long long)dhcp, plural(dhcp), name,
+			    row__get_text(tx, "bridge"), name));
+	else if (dhcp && !replies)
 		add(vm, "dhcp_unanswered", tx, dhcp,
 		    xasprintf("%llu DHCP message%s left %s, and no reply came to it",
 			      (unsigned long long)dhcp, plural(dhcp), name));
@@ -60,47 +68,98 @@ static void one_direction(struct row *vm, const struct row *tx, const struct row
 		    xasprintf("packets are sent to the guest by %s, and it sends none", name));
 }
 
+/* What packets die of that somebody can do something about; where there are no reasons: functions.
+ */
+static const struct cause {
+	const char *finding;
+	const char *what; /* "3 packets died at eth0: WHAT" */
+	const char *reasons[9];
+} causes[] = {
+	{"filtered",
+	 "netfilter dropped them: a rule of nft, iptables or ebtables",
+	 {"NETFILTER_DROP", "NETFILTER_INGRESS", "nf_hook_slow", "nf_hook_slow_list"}},
+	{"dropped_by_program",
+	 "a program, of tc or XDP or a socket's filter, dropped them",
+	 {"TC_INGRESS", "TC_EGRESS", "XDP", "BPF_CGROUP_EGRESS", "TAP_FILTER", "TAP_TXFILTER",
+	  "SOCKET_FILTER"}},
+	{"bad_checksum",
+	 "a wrong checksum, or a header that is none",
+	 {"IP_CSUM", "TCP_CSUM", "UDP_CSUM", "ICMP_CSUM", "SKB_CSUM", "IP_INHDR", "ip_rcv_core",
+	  "ip6_rcv_core"}},
+	{"too_big",
+	 "probably longer than the MTU of the next interface",
+	 {"PKT_TOO_BIG", "br_dev_queue_push_xmit", "__br_forward", "ip_forward", "ip6_forward"}},
+	{"no_route",
+	 "the host has no route for them, or does not forward",
+	 {"IP_INNOROUTES", "IP_OUTNOROUTES", "IPV6_NOROUTE", "ip_error", "ip6_pkt_drop"}},
+	{"reverse_path",
+	 "the way back would be another one (sysctl rp_filter)",
+	 {"IP_RPFILTER", "fib_validate_source"}},
+	{"no_neighbour",
+	 "nobody answers to ARP for the next host on their way",
+	 {"NEIGH_FAILED", "NEIGH_QUEUEFULL", "NEIGH_DEAD", "NEIGH_CREATEFAIL", "neigh_invalidate",
+	  "arp_error_report", "__neigh_event_send", "ndisc_error_report"}},
+};
+
+static const struct cause *cause_of(const struct row *drop)
+{
+	static const struct cause queue_full = {
+		.finding = "queue_full",
+		.what = "its queue (qdisc) was full, or is limited",
+	};
+	const char *reason = row__get_text(drop, "reason");
+
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(causes[i].reasons) && causes[i].reasons[k]; k++)
+			if (!strcmp(reason, causes[i].reasons[k]))
+				return &causes[i];
+	return strcmp(row__get_text(drop, "stage"), "queue") ? NULL : &queue_full;
+}
+
+static void died(struct row *vm, const struct row *nic)
+{
+	const struct rows *drops = row__get_rows(nic, "drops");
+
+	for (size_t i = 0; i < drops->n; i++) {
+		const struct cause *cause = cause_of(drops->row[i]);
+		uint64_t n = row__get_u64(drops->row[i], "count");
+
+		if (cause)
+			add(vm, cause->finding, nic, n,
+			    xasprintf("%llu packet%s died at %s: %s (%s)", (unsigned long long)n,
+				      plural(n), row__get_text(drops->row[i], "at"), cause->what,
+				      row__get_text(drops->row[i], "reason")));
+	}
+}
+
+/* Seen on the tap and nowhere else, and nothing above tells why. */
 static void not_forwarded(struct row *vm, const struct row *tx)
 {
 	const struct rows *ways = row__get_rows(tx, "ways"), *drops = row__get_rows(tx, "drops");
-	uint64_t all = row__get_u64(tx, "packets"), n = 0;
-	const char *name = row__get_text(tx, "name");
+	uint64_t all = row__get_u64(tx, "packets"), n = 0, most = 0;
+	const char *name = row__get_text(tx, "name"), *where = NULL;
 
 	for (size_t i = 0; i < ways->n; i++)
 		if (strstr(row__get_text(ways->row[i], "way"), "(nowhere)"))
 			n += row__get_u64(ways->row[i], "packets");
-	for (size_t i = 0; i < drops->n; i++)
-		if (!strcmp(row__get_text(drops->row[i], "stage"), "received") &&
-		    !strcmp(row__get_text(drops->row[i], "at"), name))
-			n += row__get_u64(drops->row[i], "count");
+	for (size_t i = 0; i < drops->n; i++) {
+		const struct row *drop = drops->row[i];
+		uint64_t count = row__get_u64(drop, "count");
+
+		if (strcmp(row__get_text(drop, "stage"), "received") ||
+		    strcmp(row__get_text(drop, "at"), name) || cause_of(drop))
+			continue;
+		n += count;
+		if (count > most) {
+			most = count;
+			where = row__get_text(drop, "reason");
+		}
+	}
 	if (n && n <= all)
 		add(vm, "not_forwarded", tx, n,
-		    xasprintf("%llu of the %llu packets seen on %s were never forwarded",
-			      (unsigned long long)n, (unsigned long long)all, name));
-}
-
-static void checksum_or_mtu(struct row *vm, const struct row *nic)
-{
-	static const char *const mtu[] = {"PKT_TOO_BIG", "br_dev_queue_push_xmit", "__br_forward",
-					  "ip_forward", "ip6_forward"};
-	const struct rows *drops = row__get_rows(nic, "drops");
-
-	for (size_t i = 0; i < drops->n; i++) {
-		const char *reason = row__get_text(drops->row[i], "reason");
-		const char *at = row__get_text(drops->row[i], "at");
-		uint64_t n = row__get_u64(drops->row[i], "count");
-
-		if (strstr(reason, "CSUM") || !strcmp(reason, "IP_INHDR"))
-			add(vm, "bad_checksum", nic, n,
-			    xasprintf("%llu packet%s died at %s of a wrong checksum or header (%s)",
-				      (unsigned long long)n, plural(n), at, reason));
-		for (size_t k = 0; k < ARRAY_SIZE(mtu); k++)
-			if (!strcmp(reason, mtu[k]))
-				add(vm, "too_big", nic, n,
-				    xasprintf("%llu packet%s died at %s, probably longer than the "
-					      "MTU of the next interface (%s)",
-					      (unsigned long long)n, plural(n), at, reason));
-	}
+		    xasprintf("%llu of the %llu packets seen on %s were never forwarded%s%s%s",
+			      (unsigned long long)n, (unsigned long long)all, name,
+			      where ? " (" : "", where ?: "", where ? ")" : ""));
 }
 
 /* What those do who should take packets out of the ring. */
@@ -171,11 +230,34 @@ void net_findings__add(struct row *vm, bool stopped, uint64_t elapsed_ns)
 		if (strcmp(row__get_text(tx, "direction"), "tx") ||
 		    strcmp(row__get_text(rx, "direction"), "rx"))
 			continue;
+		died(vm, tx);
+		died(vm, rx);
+		ring_full(vm, rx, stopped, elapsed_ns);
+		not_forwarded(vm, tx);
 		unanswered(vm, tx, rx);
 		one_direction(vm, tx, rx);
-		not_forwarded(vm, tx);
-		checksum_or_mtu(vm, tx);
-		checksum_or_mtu(vm, rx);
-		ring_full(vm, rx, stopped, elapsed_ns);
+	}
+}
+
+void net_findings__add_host(struct row *host)
+{
+	const struct rows *nics = row__get_rows(host, "nics");
+	struct row **row = nics->row;
+	size_t n = nics->n;
+
+	row__list(host, "findings");
+	for (size_t i = 0; i < n; i++) {
+		uint64_t theirs = row__get_u64(row[i], "device_packets");
+		uint64_t ours = row__get_u64(row[i], "segments");
+		uint64_t missing = theirs > ours ? theirs - ours : 0;
+
+		died(host, row[i]);
+		/* both are read at about the same time, and what is under way then is no loss */
+		if (missing >= MISSING_LEAST && missing >= theirs / 100)
+			add(host, "not_seen", row[i], missing,
+			    xasprintf("%llu of the %llu packets that %s received never came up to "
+				      "the stack: an XDP program, or its driver, took them",
+				      (unsigned long long)missing, (unsigned long long)theirs,
+				      row__get_text(row[i], "name")));
 	}
 }

@@ -11,5 +11,7 @@
  * VMM's process is.
  */
 void net_findings__add(struct row *vm, bool stopped, uint64_t elapsed_ns);
+/* The same for the host's row, whose "nics" are those that packets of VMs come from. */
+void net_findings__add_host(struct row *host);
 
 #endif

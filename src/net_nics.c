@@ -327,9 +327,13 @@ static void find_feeds(const struct net_space *s, struct plan *plan)
 		static const char *const passes[] = {"vlan",   "bond",	      "team",
 						     "bridge", "macvlan",     "macvtap",
 						     "ipvtap", "openvswitch", NULL};
+		static const char *const virtual[] = {"tun", "dummy", NULL};
 
 		if (plan[i].flags && is_kind(&s->link[i], passes))
 			plan[i].flags |= KS_NIC_PASSES;
+		else if ((plan[i].flags & (KS_NIC_VM | KS_NIC_FEEDS)) == KS_NIC_FEEDS &&
+			 !is_kind(&s->link[i], virtual))
+			plan[i].flags |= KS_NIC_COUNTS;
 	}
 }
 
@@ -363,8 +367,9 @@ static void find_veths(const struct net_nics *n, struct plan **plan, uint32_t (*
 			other = find_peer(n, i, l, &at);
 			if (other == SIZE_MAX)
 				continue;
-			plan[i][k].flags |= KS_NIC_PASSES;
+			plan[i][k].flags = (plan[i][k].flags | KS_NIC_PASSES) & ~KS_NIC_COUNTS;
 			plan[other][at].flags |= KS_NIC_FEEDS | KS_NIC_VETH;
+			plan[other][at].flags &= ~KS_NIC_COUNTS;
 			peer[i][k][0] = peer[other][at][0] = 1; /* known */
 			peer[i][k][1] = other << 16 | at;
 			peer[other][at][1] = i << 16 | k;

@@ -315,10 +315,9 @@ static void add_counts(const struct snap_subject *all, struct row *row)
 		row__u64(row, counts[i].name, all ? all->n[counts[i].counter] : 0);
 }
 
-static void add_device(const struct net_nic *nic, bool tx, struct row *row)
+/* sent: what the interface has sent, else what it has received. */
+static void add_device(const struct net_nic *nic, bool sent, struct row *row)
 {
-	/* what a tap receives, its guest has sent; a macvtap sees it as its guest does */
-	bool sent = tx == !!(nic->flags & KS_NIC_MACVTAP);
 	const struct net_counters *a = &nic->before, *b = &nic->now;
 
 	row__u64(row, "device_packets",
@@ -328,6 +327,21 @@ static void add_device(const struct net_nic *nic, bool tx, struct row *row)
 		 sent ? b->tx_dropped - a->tx_dropped : b->rx_dropped - a->rx_dropped);
 	row__u64(row, "device_errors",
 		 sent ? b->tx_errors - a->tx_errors : b->rx_errors - a->rx_errors);
+}
+
+/* How far did answers to a guest's DHCP requests come? */
+static void add_bridge(const struct side *side, const struct net_nic *nic, struct row *row)
+{
+	struct list own = {};
+	uint64_t replies = 0;
+
+	delta__each_subject(side->d, KS_D_NET, KS_VM_HOST, collect, &own);
+	for (size_t i = 0; i < own.n; i++)
+		if (own.s[i]->who.part == (uint32_t)(nic->master << 1 | KS_NET_RX))
+			replies += own.s[i]->n[KS_C_NET_DHCP_REPLIES];
+	free(own.s);
+	row__text(row, "bridge", nic->master ? nic_name(side->nics, nic->master) : NULL);
+	row__u64(row, "bridge_dhcp_replies", replies);
 }
 
 static void add_side(const struct side *side, const struct net_nic *nic, struct row *vm)
@@ -342,7 +356,10 @@ static void add_side(const struct side *side, const struct net_nic *nic, struct 
 	row__text(row, "kind", nic->kind);
 	row__text(row, "direction", tx ? "tx" : "rx");
 	add_counts(all_of(side), row);
-	add_device(nic, tx, row);
+	/* what a tap receives, its guest has sent; a macvtap sees it as its guest does */
+	add_device(nic, tx == !!(nic->flags & KS_NIC_MACVTAP), row);
+	if (tx)
+		add_bridge(side, nic, row);
 	add_hops(side, row);
 	for (size_t i = 0; i < side->n; i++)
 		if (is(side, side->s[i], KS_NET_WAY) || is(side, side->s[i], KS_NET_ALL))
@@ -404,7 +421,7 @@ void net_rows__host(const struct delta *d, struct net_nics *nics, struct net_rea
 		struct row *r;
 
 		side.part = i << 1 | KS_NET_RX;
-		if (!nic->netns || !any(&side))
+		if (!nic->netns || (!any(&side) && (!nic->alive || !(nic->flags & KS_NIC_COUNTS))))
 			continue;
 		r = row__add(row, "nics");
 		row__text(r, "name", nic->name);
@@ -412,6 +429,13 @@ void net_rows__host(const struct delta *d, struct net_nics *nics, struct net_rea
 		row__u64(r, "netns", nic->netns);
 		row__text(r, "kind", nic->kind);
 		row__text(r, "direction", "rx");
+		if (nic->flags & KS_NIC_COUNTS) {
+			const struct snap_subject *all = all_of(&side);
+
+			row__u64(r, "packets", all ? all->n[KS_C_NET_PACKETS] : 0);
+			row__u64(r, "segments", all ? all->n[KS_C_NET_SEGMENTS] : 0);
+			add_device(nic, false, r);
+		}
 		add_drops(&side, r);
 	}
 	free(list.s);

@@ -156,6 +156,8 @@ void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 		uint64_t segments = row__get_u64(nic, "segments");
 
 		if (host) {
+			if (!row__get_rows(nic, "drops")->n)
+				continue;
 			text__colored(t, TEXT_BOLD,
 				      "%s   received by %s, and died before it was known for whom",
 				      row__get_text(vm, "name"),
@@ -234,7 +236,7 @@ static bool has_packets(const struct rows *vms)
 	for (size_t i = 0; i < vms->n; i++) {
 		const struct rows *nics = row__get_rows(vms->row[i], "nics");
 
-		for (size_t k = 0; k < nics->n; k++)
+		for (size_t k = 0; k < nics->n && row__get_u64(vms->row[i], "pid"); k++)
 			if (row__get_u64(nics->row[k], "packets"))
 				return true;
 	}
@@ -259,8 +261,10 @@ void layout__net_summary(struct text *t, const struct rows *vms, uint64_t elapse
 
 		for (size_t k = 0; k < nics->n; k++) {
 			const struct row *nic = nics->row[k];
+			bool is_vm = row__get_u64(vms->row[i], "pid");
 
-			if (!row__get_u64(nic, "packets") && !row__get_rows(nic, "drops")->n)
+			if (!(is_vm && row__get_u64(nic, "packets")) &&
+			    !row__get_rows(nic, "drops")->n)
 				continue;
 			text__cell(t, text__safe(t, row__get_text(vms->row[i], "name"), 20));
 			text__cell(t, text__safe(t, row__get_text(nic, "name"), 16));

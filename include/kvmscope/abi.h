@@ -369,8 +369,9 @@ enum ks_nic_flags {
 	KS_NIC_KEEPS = 8,   /* and note it in the table: others are received before it goes on */
 	KS_NIC_BRIDGE =
 		16, /* a bridge with such an interface: what the host sends on it may, too */
-	KS_NIC_PASSES = 32, /* a device on top of others: what it transmits goes on to the next */
-	KS_NIC_VETH = 64,   /* what it receives, its peer has transmitted */
+	KS_NIC_PASSES = 32,  /* a device on top of others: what it transmits goes on to the next */
+	KS_NIC_VETH = 64,    /* what it receives, its peer has transmitted */
+	KS_NIC_COUNTS = 128, /* a NIC: how many packets of it come up to the stack is counted */
 };
 
 enum ks_net_direction { KS_NET_TX, KS_NET_RX }; /* the guest's */
@@ -386,9 +387,11 @@ struct ks_nic {
 	__u16 lower;  /* number of the device that it is on top of, or of its peer */
 	__u16 vm;     /* the VM's number, with KS_NIC_VM */
 	/* the kernel side's */
-	__u32 tx, rx;	  /* subjects: all packets that the guest sent, that it was sent */
-	__u32 asked_dhcp; /* a DHCP request was sent, and no answer has been seen */
-	__u16 ways[2];	  /* so many, by direction */
+	__u32 tx, rx; /* subjects: all packets that the guest sent, that it was sent */
+	/* a VM's: a DHCP request was sent, and no answer has been seen; a bridge's: by one of its
+	 */
+	__u32 asked_dhcp;
+	__u16 ways[2]; /* so many, by direction */
 	/* ways that were taken last: parent (24 bits), interface (16), the way's number (24) */
 	__u64 way[2][8];
 };

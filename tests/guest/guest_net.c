@@ -14,8 +14,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -49,8 +52,33 @@ static void open_packet(struct tap *t, const char *name)
 		fail("packet socket on", name);
 }
 
+/* As long as its file is open, an XDP program drops all that the interface receives. */
+static void open_xdp(struct tap *t, const char *name)
+{
+	const struct bpf_insn drop[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	union bpf_attr load = {
+		.prog_type = BPF_PROG_TYPE_XDP,
+		.insns = (unsigned long)drop,
+		.insn_cnt = 2,
+		.license = (unsigned long)"GPL",
+	};
+	union bpf_attr link = {};
+
+	link.link_create.prog_fd = syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	link.link_create.target_ifindex = if_nametoindex(name);
+	link.link_create.attach_type = BPF_XDP;
+	link.link_create.flags = XDP_FLAGS_DRV_MODE;
+	t->fd = syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
+	if (t->fd < 0)
+		fail("XDP on", name);
+	close(link.link_create.prog_fd);
+}
+
 /* "vnet0" is a tap; "eth0/packet" a packet socket on any interface; "vnet0/mq" one of several
- * queues, "vnet0/vnet" one with virtio headers;
+ * queues, "vnet0/vnet" one with virtio headers; "eth0/xdp" an XDP program that drops all;
  * "/dev/tap7" a macvtap, which has them always. */
 void guest_net__open(const char *name)
 {
@@ -62,6 +90,11 @@ void guest_net__open(const char *name)
 	if (slash && !strcmp(slash, "/packet")) { /* no VM's: a socket on any interface */
 		snprintf(req.ifr_name, IFNAMSIZ, "%.*s", (int)(slash - name), name);
 		open_packet(t, req.ifr_name);
+		return;
+	}
+	if (slash && !strcmp(slash, "/xdp")) {
+		snprintf(req.ifr_name, IFNAMSIZ, "%.*s", (int)(slash - name), name);
+		open_xdp(t, req.ifr_name);
 		return;
 	}
 	if (*name == '/') {

@@ -16,8 +16,8 @@ macvtap_end() {
 	net_end
 }
 
-run_net_macvtap() {
-	local index
+# macvtap_begin: on eth0. Sets index.
+macvtap_begin() {
 	made=
 	net_begin
 	trap macvtap_end EXIT
@@ -31,6 +31,10 @@ run_net_macvtap() {
 		made=/dev/tap$index
 		mknod "$made" c $(in_ns cat /sys/class/net/macvtap0/tap$index/dev | tr : ' ')
 	fi
+}
+
+run_net_macvtap() {
+	macvtap_begin
 	net_vm vm web1 "/dev/tap$index"
 	net_vm world world wire/packet
 	scope_start scope net -j

@@ -1,0 +1,147 @@
+# shellcheck shell=dash
+# shellcheck disable=SC2016,SC2034,SC2086,SC2154 # jq variables; lists; set by lib-vm.sh and common-net.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of packets that die: each with the reason that this kernel gives, or the function where it gives none.
+# common-net.sh has what they build on.
+
+# drops WHAT COUNT AT STAGE REASON...: those of web1's vnet0, going out; one of the reasons.
+drops() {
+	local what=$1 count=$2 at=$3 stage=$4 reasons
+	shift 4
+	reasons=$(printf '"%s",' "$@")
+	same "$what: how many, where" "[[$count, \"$at\", \"$stage\"]]" scope.out \
+		'[nic("web1"; "vnet0"; "tx").drops[] | [.count, .at, .stage]]'
+	holds "$what: why" scope.out "[nic(\"web1\"; \"vnet0\"; \"tx\").drops[].reason] | must(.[0] | IN(${reasons%,}))"
+	note "$(value scope.out 'nic("web1"; "vnet0"; "tx").drops[0].reason')"
+}
+
+found() { # FINDING COUNT
+	same "it is said" "[[\"$1\", $2]]" scope.out '[vm("web1")[].findings[]? | select(.finding != "sends_only") | [.finding, .count]]'
+}
+
+run_net_filtered() {
+	net_begin
+	modprobe nf_tables 2>/dev/null || true
+	in_ns nft add table bridge f 2>/dev/null || skip "this kernel does not filter on bridges, or there is no nft"
+	in_ns nft add chain bridge f forward '{ type filter hook forward priority 0; }'
+	in_ns nft add rule bridge f forward iifname vnet0 drop
+	tap_add vnet0
+	net_vm vm web1 vnet0
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 43"
+	scope_end scope $scope_pid
+}
+
+check_net_filtered() {
+	drops "by the filter" 43 vnet0 received NETFILTER_DROP nf_hook_slow
+	found filtered 43
+}
+
+# forwarding_begin [MTU]: vnet0 on virbr0, which the host routes to eth0. Sets mac, virbr0's.
+forwarding_begin() {
+	net_begin
+	tap_add vnet0
+	in_ns ip link set eth0 nomaster
+	[ $# = 0 ] || in_ns ip link set eth0 mtu "$1"
+	in_ns ip addr add 10.9.0.1/24 dev virbr0
+	in_ns ip addr add 10.8.0.1/24 dev eth0
+	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth0
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	mac=$(in_ns cat /sys/class/net/virbr0/address | tr -d :)
+	net_vm vm web1 vnet0
+}
+
+run_net_wrong_checksum() {
+	forwarding_begin
+	scope_start scope net -j
+	say vm "frame $(ip_frame "$mac" | sed 's/66830a09/66840a09/')" "send 0 31"
+	scope_end scope $scope_pid
+}
+
+check_net_wrong_checksum() {
+	drops "wrong checksum" 31 virbr0 received IP_CSUM IP_INHDR ip_rcv_core
+	found bad_checksum 31
+}
+
+# 1,514 bytes that must not be cut, to where only 600 fit.
+run_net_too_big() {
+	forwarding_begin 600
+	in_ns ip neigh add 10.9.0.2 lladdr 52:54:00:00:00:01 dev virbr0
+	scope_start scope net -j
+	say vm "frame $mac${a}0800450005dc000040004011$(printf '20fd0a0900020a080002')2100002005c80000$(printf '%02944d' 0)" "send 0 41"
+	scope_end scope $scope_pid
+	in_ns cat /proc/net/snmp | awk '/^Ip:/ && !head { head = 1; for (i = 1; i <= NF; i++) if ($i == "FragFails") at = i; next }
+		/^Ip:/ { print $at }' >fails
+}
+
+check_net_too_big() {
+	same "as the host counts" 41 fails .[0]
+	drops "too big" 41 virbr0 received PKT_TOO_BIG ip_forward
+	found too_big 41
+}
+
+# The same on a bridge, which can't tell the sender.
+run_net_too_big_for_a_port() {
+	net_begin
+	in_ns ip link set eth0 mtu 600
+	tap_add vnet0
+	in_ns ip link set vnet0 mtu 1500
+	net_vm vm web1 vnet0
+	scope_start scope net -j
+	say vm "frame $n${a}88b5$(printf '%02800d' 0)" "send 0 37"
+	scope_end scope $scope_pid
+}
+
+check_net_too_big_for_a_port() {
+	drops "too big" 37 vnet0 received PKT_TOO_BIG br_dev_queue_push_xmit
+	found too_big 37
+}
+
+# A macvtap's ring: 7 fit in.
+run_net_macvtap_full() {
+	macvtap_begin
+	in_ns ip link set macvtap0 txqueuelen 7
+	net_vm vm web1 "/dev/tap$index"
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say world "frame $(frame $a $n)" "send 0 23"
+	say vm "take 0 23 200"
+	scope_end scope $scope_pid
+	sed -n 's/^took //p' vm.out >took
+}
+
+check_net_macvtap_full() {
+	local took
+	took=$(cat took)
+	at_most "some were lost" "$took" 22
+	same "what was taken" "$took" scope.out 'nic("web1"; "macvtap0"; "rx").ring_wait.count'
+	same "the rest died in its ring" "[$((23 - took)), \"macvtap0\", \"ring\"]" scope.out \
+		'nic("web1"; "macvtap0"; "rx").drops[0] | [.count, .at, .stage]'
+	note "$(value scope.out 'nic("web1"; "macvtap0"; "rx").drops[0].reason')"
+}
+
+# An XDP program sits below all events: the NIC has counted what the stack never sees.
+run_net_xdp() {
+	net_begin
+	tap_add vnet0
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	say vm "frame $(frame $n $a)" "send 0 1"
+	scope_start scope net -j
+	say world "frame $(frame $a $n)" "send 0 101"
+	net_vm xdp xdp eth0/xdp
+	say world "send 0 53"
+	say xdp "close 0"
+	say world "send 0 31"
+	say vm "take 0 132 1000"
+	scope_end scope $scope_pid
+}
+
+check_net_xdp() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what came through" '[132, 132]' scope.out 'nic("web1"; "vnet0"; "rx") | [.packets, .ring_wait.count]'
+	same "what eth0 has counted, and what was seen of it" '[185, 132]' scope.out \
+		'nic("(host)"; "eth0"; "rx") | [.device_packets, .segments]'
+	same "it is said" '[["not_seen", 53]]' scope.out '[vm("(host)")[].findings[] | [.finding, .count]]'
+}
