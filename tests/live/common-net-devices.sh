@@ -29,7 +29,9 @@ macvtap_begin() {
 	index=$(in_ns cat /sys/class/net/macvtap0/ifindex)
 	if [ ! -e "/dev/tap$index" ]; then
 		made=/dev/tap$index
-		mknod "$made" c $(in_ns cat /sys/class/net/macvtap0/tap$index/dev | tr : ' ')
+		in_ns cat "/sys/class/net/macvtap0/tap$index/dev" >number
+		IFS=: read -r major minor <number
+		mknod "$made" c "$major" "$minor"
 	fi
 }
 

@@ -48,7 +48,7 @@ quiet_up() { # NAMESPACE IFACE: up, without IPv6's own packets
 # net_begin: the namespaces, virbr0 and eth0 in it, wire at its other end.
 net_begin() {
 	ip netns list >/dev/null 2>&1 || skip "no ip netns here"
-	for module in tun bridge veth sch_tbf sch_netem; do # where they are modules
+	for module in tun bridge veth sch_tbf sch_netem nf_tables nft_chain_nat nft_masq; do # where they are modules
 		modprobe "$module" 2>/dev/null || true
 	done
 	ns=ks$$
