@@ -24,12 +24,14 @@
 #include <linux/virtio_net.h>
 
 #include "guest_net.h"
+#include "guest_vhost.h"
 
 #define FRAME_MAX 65536
 
 static struct tap {
 	int fd;
 	bool vnet_hdr;
+	struct guest_vhost *vhost; /* which serves it, or NULL */
 } taps[MAX_TAPS];
 static unsigned int n_taps;
 
@@ -78,7 +80,8 @@ static void open_xdp(struct tap *t, const char *name)
 }
 
 /* "vnet0" is a tap; "eth0/packet" a packet socket on any interface; "vnet0/mq" one of several
- * queues, "vnet0/vnet" one with virtio headers; "eth0/xdp" an XDP program that drops all;
+ * queues, "vnet0/vnet" one with virtio headers; "vnet0/vhost" one that vhost-net serves; "eth0/xdp"
+ * an XDP program that drops all;
  * "/dev/tap7" a macvtap, which has them always. */
 void guest_net__open(const char *name)
 {
@@ -112,13 +115,20 @@ void guest_net__open(const char *name)
 	snprintf(req.ifr_name, IFNAMSIZ, "%.*s", slash ? (int)(slash - name) : IFNAMSIZ - 1, name);
 	if (slash && strstr(slash, "mq"))
 		req.ifr_flags |= IFF_MULTI_QUEUE;
-	if (slash && strstr(slash, "vnet")) {
+	if (slash && (strstr(slash, "vnet") || strstr(slash, "vhost"))) {
 		req.ifr_flags |= IFF_VNET_HDR;
 		t->vnet_hdr = true;
 	}
 	if (ioctl(t->fd, TUNSETIFF, &req))
 		fail("TUNSETIFF", name);
-	if (t->vnet_hdr) {
+	if (slash && strstr(slash, "vhost")) {
+		size = VHOST_HEADER;
+		if (ioctl(t->fd, TUNSETVNETHDRSZ, &size))
+			fail("headers of", name);
+		t->vhost = guest_vhost__new(t->fd);
+		if (!t->vhost)
+			fail("vhost for", name);
+	} else if (t->vnet_hdr) {
 		ioctl(t->fd, TUNSETVNETHDRSZ, &size);
 		ioctl(t->fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
 	}
@@ -157,7 +167,9 @@ static void send_frames(const struct tap *t, unsigned long n)
 	unsigned long sent = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	for (unsigned long i = 0; i < n; i++)
+	if (t->vhost)
+		sent = guest_vhost__send(t->vhost, frame, frame_len, n);
+	for (unsigned long i = 0; i < n && !t->vhost; i++)
 		sent += write(t->fd, buf, len) == (ssize_t)len;
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	printf("sent %lu elapsed_ns=%lld\n", sent,
@@ -171,7 +183,9 @@ static void take_frames(const struct tap *t, unsigned long n, int ms)
 	static unsigned char buf[FRAME_MAX];
 	unsigned long taken = 0;
 
-	while (taken < n && poll(&p, 1, ms) > 0 && read(t->fd, buf, sizeof(buf)) > 0)
+	if (t->vhost)
+		taken = guest_vhost__take(t->vhost, n, ms);
+	while (!t->vhost && taken < n && poll(&p, 1, ms) > 0 && read(t->fd, buf, sizeof(buf)) > 0)
 		taken++;
 	printf("took %lu\n", taken);
 }

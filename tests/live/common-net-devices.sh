@@ -246,3 +246,39 @@ check_net_mirror() {
 	same "the one who looks got them" '[61, 61]' scope.out 'nic("watch"; "vnet1"; "rx") | [.packets, .ring_wait.count]'
 	same "and they left" 61 out .[0]
 }
+
+# --- vhost-net: its worker serves the tap, and is part of the VM
+
+run_net_vhost() {
+	modprobe vhost_net 2>/dev/null || true
+	[ -e /dev/vhost-net ] || skip "this kernel has no vhost-net"
+	net_begin
+	tap_add vnet0
+	in_ns ip link set vnet0 txqueuelen 61
+	net_vm vm web1 vnet0/vhost
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 307"
+	say world "frame $(frame $a $n)" "send 0 53"
+	say vm "take 0 53 1000" # they have waited in the tap's ring: there was no room in the guest's
+	scope_report scope $scope_pid
+	say world "send 0 211" # 61 fit, and 64 that vhost takes at once
+	say vm "take 0 211 500"
+	scope_end scope $scope_pid
+	sed -n 's/^took //p' vm.out | tail -n 1 >took
+}
+
+check_net_vhost() {
+	local took
+	took=$(cat took)
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what the guest sent" '[307, "vnet0>eth0 forward 307", "eth0>eth0 queue 307"]' scope.out \
+		'[.[0]] | [nic("web1"; "vnet0"; "tx").packets] + hops("web1"; "vnet0"; "tx")'
+	same "what it was sent, and what vhost took" "[[53, 53], [211, $took]]" scope.out \
+		'[nic("web1"; "vnet0"; "rx") | [.packets, .ring_wait.count]]'
+	at_most "the ring was too small" "$took" 210
+	same "the rest died there" "[$((211 - took)), \"vnet0\", \"ring\"]" scope.out \
+		'[.[1]] | nic("web1"; "vnet0"; "rx").drops[0] | [.count, .at, .stage]'
+	holds "who takes from it is a thread of the VM's" scope.out '[vm("web1")[].threads[] | select(.group == "vhost")] |
+		must(length > 0 and any(.cpu_ns > 0))'
+}
