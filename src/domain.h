@@ -132,6 +132,9 @@ struct domain {
 	 * look for VMs. May keep s, which lives until close(). May be NULL.
 	 */
 	void (*follow)(void *state, struct session *s, struct vms *vms);
+	/* A file that can be read when follow() is due before its time, which reads it; -1: none.
+	 */
+	int (*fd)(void *state);
 	/* May the kernel side still write to this subject, whose VM is gone? NULL: it never does.
 	 */
 	bool (*busy)(void *state, uint32_t subject);

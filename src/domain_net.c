@@ -121,6 +121,13 @@ static void follow(void *state, struct session *s, struct vms *vms)
 	net_nics__follow(net->nics, s, vms);
 }
 
+static int wake_fd(void *state)
+{
+	const struct net *net = state;
+
+	return net->session ? net->nics->wake : -1;
+}
+
 static void sample(void *state, struct vms *vms)
 {
 	struct net *net = state;
@@ -289,6 +296,7 @@ DOMAIN(domain_net) = {
 	.sample = sample,
 	.close = close_state,
 	.follow = follow,
+	.fd = wake_fd,
 	.busy = busy,
 	.report = report,
 	.report_host = report_host,

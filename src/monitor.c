@@ -198,6 +198,14 @@ void monitor__rescan(struct monitor *m)
 	adopt__vcpus(m->session, m->vms, proc_root(m));
 }
 
+int monitor__fd(const struct monitor *m)
+{
+	for (size_t i = 0; i < m->n_reporters; i++)
+		if (m->reporters[i].domain->fd)
+			return m->reporters[i].domain->fd(m->reporters[i].state);
+	return -1;
+}
+
 /* What a reader must know to read the numbers right. */
 static void add_notes(const struct monitor *m, struct report *r)
 {

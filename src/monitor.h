@@ -68,6 +68,9 @@ int monitor__report(struct monitor *m, bool final, struct report **ret, char **r
 
 /* Looks for VMs again, and tells the kernel side: once a second, and soon after a uevent. */
 void monitor__rescan(struct monitor *m);
+/* A file that can be read when monitor__rescan(), which reads it, is due before its time; -1: none.
+ */
+int monitor__fd(const struct monitor *m);
 /* Drops VMs that are gone and reported. */
 void monitor__forget_dead(struct monitor *m);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,17 @@ struct plan {
 	uint32_t number;
 };
 
+/* A namespace that is closed leaves by itself. */
+static struct net_space *open_space(struct net_nics *n, const char *path)
+{
+	struct net_space *s = net_space__open(path);
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (s && n->wake >= 0)
+		epoll_ctl(n->wake, EPOLL_CTL_ADD, s->listen, &event);
+	return s;
+}
+
 struct net_nics *net_nics__new(const char *proc_root)
 {
 	struct net_nics *n = xcalloc(1, sizeof(*n));
@@ -26,7 +38,8 @@ struct net_nics *net_nics__new(const char *proc_root)
 	snprintf(n->proc_root, sizeof(n->proc_root), "%s", proc_root);
 	n->nic = xcalloc(KS_NICS, sizeof(*n->nic));
 	n->space = xcalloc(1, sizeof(struct net_space *));
-	n->space[0] = net_space__open(NULL);
+	n->wake = epoll_create1(EPOLL_CLOEXEC);
+	n->space[0] = open_space(n, NULL);
 	n->n_spaces = n->space[0] ? 1 : 0;
 	return n;
 }
@@ -37,6 +50,8 @@ void net_nics__free(struct net_nics *n)
 		return;
 	for (size_t i = 0; i < n->n_spaces; i++)
 		net_space__close(n->space[i]);
+	if (n->wake >= 0)
+		close(n->wake);
 	if (n->map)
 		munmap(n->map, KS_NICS * sizeof(*n->map));
 	if (n->places)
@@ -196,7 +211,7 @@ static void find_spaces(struct net_nics *n, struct vm **all, size_t n_vms)
 		s = space_of(n, all[i]);
 		if (!s) {
 			inode_path(n, all[i], path, sizeof(path));
-			s = net_space__open(path);
+			s = open_space(n, path);
 			if (!s)
 				continue;
 			n->space = xreallocarray(n->space, n->n_spaces + 1,

@@ -36,6 +36,7 @@ struct net_nic {
 
 struct net_nics {
 	char proc_root[64];
+	int wake; /* epoll: an interface came, changed or went in one of the namespaces */
 	struct net_space **space; /* the first is our own */
 	size_t n_spaces;
 	struct net_nic *nic; /* by number */

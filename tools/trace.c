@@ -16,8 +16,9 @@
 #include "monitor.h"
 #include "util.h"
 
-#define RESCAN_NS      NSEC_PER_SEC
-#define RESCAN_SOON_NS (NSEC_PER_SEC / 50)
+#define RESCAN_NS	  NSEC_PER_SEC
+#define RESCAN_SOON_NS	  (NSEC_PER_SEC / 50)
+#define RESCAN_DEVICES_NS (NSEC_PER_SEC / 10)
 
 struct trace {
 	const struct common *common;
@@ -194,7 +195,7 @@ static int on_signal(struct trace *t, int fd, sigset_t *signals)
 	}
 }
 
-enum { FD_SIGNAL, FD_INTERVAL, FD_RESCAN, FD_UEVENT, FDS };
+enum { FD_SIGNAL, FD_INTERVAL, FD_RESCAN, FD_UEVENT, FD_DEVICES, FDS };
 
 static int loop(struct trace *t, sigset_t *signals)
 {
@@ -210,6 +211,7 @@ static int loop(struct trace *t, sigset_t *signals)
 		fds[FD_INTERVAL].fd = timer(c->interval_ns);
 	fds[FD_RESCAN].fd = timer(RESCAN_NS);
 	fds[FD_UEVENT].fd = vms__fd(t->monitor->vms);
+	fds[FD_DEVICES].fd = monitor__fd(t->monitor);
 	if (fds[FD_SIGNAL].fd < 0 || fds[FD_RESCAN].fd < 0) {
 		complain("timers can't be made: %s", strerror(errno));
 		return STATUS_FAILURE;
@@ -223,9 +225,15 @@ static int loop(struct trace *t, sigset_t *signals)
 		/* KVM tells of a VM before its process has the descriptor by which it is one */
 		if (fds[FD_UEVENT].revents && vms__dispatch(t->monitor->vms) > 0)
 			set_timer(fds[FD_RESCAN].fd, RESCAN_SOON_NS, RESCAN_NS);
+		if (fds[FD_DEVICES].revents) { /* it stays so until then: do not look so long */
+			set_timer(fds[FD_RESCAN].fd, RESCAN_DEVICES_NS, RESCAN_NS);
+			fds[FD_DEVICES].fd = -1;
+		}
 		if (fds[FD_RESCAN].revents &&
-		    read(fds[FD_RESCAN].fd, &ticks, sizeof(ticks)) == sizeof(ticks))
+		    read(fds[FD_RESCAN].fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			monitor__rescan(t->monitor);
+			fds[FD_DEVICES].fd = monitor__fd(t->monitor);
+		}
 		if (fds[FD_INTERVAL].revents &&
 		    read(fds[FD_INTERVAL].fd, &ticks, sizeof(ticks)) == sizeof(ticks)) {
 			bool last = c->count && done + 1 >= c->count;

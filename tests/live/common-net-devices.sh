@@ -282,3 +282,40 @@ check_net_vhost() {
 	holds "who takes from it is a thread of the VM's" scope.out '[vm("web1")[].threads[] | select(.group == "vhost")] |
 		must(length > 0 and any(.cpu_ns > 0))'
 }
+
+# --- what comes and goes
+
+ifindex_of() { # NAMESPACE IFACE
+	ip -n "$1" -o link show dev "$2" | sed 's/:.*//'
+}
+
+# One VM's tap goes, and another's takes its number at once, from a namespace where a tap has the same.
+run_net_ifindex_again() {
+	local index
+	net_begin
+	tap_add vnet0
+	index=$(ifindex_of "$ns-in" vnet0)
+	while ip -n "$ns-out" tuntap add vnet1 mode tap && [ "$(ifindex_of "$ns-out" vnet1)" -lt "$index" ]; do
+		ip -n "$ns-out" tuntap del vnet1 mode tap
+	done
+	net_vm one web1 vnet0
+	one=$vm_pid
+	scope_start scope net -j
+	say one "frame $(frame $n $a)" "send 0 61" "close 0"
+	in_ns ip tuntap del vnet0 mode tap
+	ip -n "$ns-out" link set vnet1 netns "$ns-in"
+	[ "$(ifindex_of "$ns-in" vnet1)" = "$index" ] || skip "a tap does not keep its number here"
+	in_ns ip link set vnet1 master virbr0
+	quiet_up "$ns-in" vnet1
+	net_vm two web2 vnet1
+	until_true 1 reports vnet1 || die "not found within a second"
+	say two "frame $(frame $n $b)" "send 0 43"
+	scope_end scope $scope_pid
+}
+
+check_net_ifindex_again() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "each has its own" '[["vnet0", 61], ["vnet1", 43]]' scope.out '[("web1", "web2") as $v |
+		vm($v)[].nics[] | select(.direction == "tx" and .packets > 0) | [.name, .packets]]'
+	same "at the same number" 1 scope.out '[.[].vms[].nics[] | select(.direction == "tx").ifindex] | unique | length'
+}

@@ -374,6 +374,11 @@ check_net_arp() {
 
 # --- what comes and goes
 
+reports() {
+	scope_report scope $scope_pid
+	tail -n 1 scope.out | grep -q "\"name\":\"$1\""
+}
+
 # A tap that appears while it runs is there a second later; one that takes its ifindex is another.
 run_net_hot_plug() {
 	net_begin
@@ -384,19 +389,18 @@ run_net_hot_plug() {
 	tap_add vnet5
 	index=$(in_ns cat /sys/class/net/vnet5/ifindex)
 	net_vm two web3 vnet5
-	sleep 1.2
+	until_true 1 reports vnet5 || die "not found within a second"
 	say two "frame $(frame $n $b)" "send 0 41"
 	scope_report scope $scope_pid
 	say two "close 0"
 	vm_kill $vm_pid
 	in_ns ip tuntap del vnet5 mode tap
 	in_ns ip link add name vnet5 index "$index" type dummy 2>/dev/null && in_ns ip link del vnet5
-	sleep 1.2
 	scope_end scope $scope_pid
 }
 
 check_net_hot_plug() {
-	same "seen" 41 scope.out '[.[0].vms[] | select(.name == "web3").nics[] | select(.direction == "tx").packets] | add'
+	same "seen" 41 scope.out '[.[].vms[] | select(.name == "web3").nics[] | select(.direction == "tx").packets] | add'
 	same "nobody else's; it was flooded to that one" '[0, 41]' scope.out '. as $all | ["tx", "rx"] | map(. as $d | [$all[].vms[] |
 		select(.name == "web2").nics[] | select(.direction == $d).packets] | add)'
 }
