@@ -26,7 +26,8 @@ struct vm_vcpu {
 };
 
 struct vm_nic {
-	/* of the host's side: vnet0, tap3, macvtap1; of a macvtap in another namespace, its device's */
+	/* of the host's side: vnet0, tap3, macvtap1; of a macvtap in another namespace, its
+	 * device's */
 	char name[VM_IFNAME_MAX];
 	int ifindex; /* a macvtap's, in the namespace of the process; else 0 */
 };
