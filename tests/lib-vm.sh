@@ -262,6 +262,11 @@ truth_begin_plain() {
 	echo 1 >$tracing/tracing_on
 }
 
+# mark TEXT: a line of the trace.
+mark() {
+	echo "$1" >$tracing/trace_marker
+}
+
 # truth_end FILE: leaves FILE.trace and, where there is one, FILE.hist.
 truth_end() {
 	local trigger=$tracing/events/kvm/kvm_exit/trigger

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # jq's variables
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Results and assertions, on the host's side. A check is a function check_NAME that looks at what
@@ -117,6 +118,15 @@ complete_or_told() {
 	holds "$1: complete, or what is missing is told" "$1" '[complete, losses] |
 		must(. == [true, {}] or (.[0] == false and (.[1] | keys) - ["disk_ends_missed", "recursion_misses"] == []))'
 	[ "$(value "$1" losses)" = '{}' ] || note "told: $(value "$1" losses)"
+}
+
+# adds_up FILE VM: each vCPU's parts are its wall time, and that is the interval's, to the nanosecond.
+adds_up() {
+	holds "$2: the parts are the whole" "$1" \
+		'[vm($vm)[].vcpus[] | [split_sum, .wall_ns]] | must(all(.[]; .[0] == .[1]))' --arg vm "$2"
+	holds "$2: the whole is the interval" "$1" \
+		'[.[] | .elapsed_ns as $e | .vms[] | select(.name == $vm).vcpus[] | .wall_ns - $e] |
+		must(length > 0 and all(.[]; . == 0))' --arg vm "$2"
 }
 
 # status_is FILE STATUS: of a run of scope.

@@ -186,10 +186,6 @@ check_attach_to_a_stopped_vm() {
 	same_as_truth scope.out web1 truth
 }
 
-mark() {
-	echo "$1" >$tracing/trace_marker
-}
-
 # Running: as many as between the marks inside, and no more than between those outside.
 run_attach_to_a_running_vm() {
 	vm_start vm web1 --forever --vcpus 2 $loop_ops --vmm-sleep-us 1500

@@ -92,15 +92,6 @@ check_split_of_each_exit() {
 	complete_or_told scope.out
 }
 
-# adds_up FILE VM: each vCPU's parts are its wall time, and that is the interval's, to the nanosecond.
-adds_up() {
-	holds "$2: the parts are the whole" "$1" \
-		'[vm($vm)[].vcpus[] | [split_sum, .wall_ns]] | must(all(.[]; .[0] == .[1]))' --arg vm "$2"
-	holds "$2: the whole is the interval" "$1" \
-		'[.[] | .elapsed_ns as $e | .vms[] | select(.name == $vm).vcpus[] | .wall_ns - $e] |
-		must(length > 0 and all(.[]; . == 0))' --arg vm "$2"
-}
-
 # Intervals end in the middle of a long halt and of a long stay in user space, and beside many short
 # ones of each.
 run_icount_intervals() {
