@@ -115,7 +115,8 @@ int exits__kvm_entry_tp(void *ctx)
 /*
  * KVM loads the guest's FPU when KVM_RUN starts (arch/x86/kvm/x86.c, kvm_load_guest_fpu). On a
  * back end without kvm_entry this ends a stay in the VMM; whether the time from here on is
- * the guest's or KVM's, nothing tells: it stays unaccounted.
+ * the guest's or KVM's, nothing tells: it stays unaccounted. A sleep is taken for a halt while it
+ * lasts; whether it was one, kvm_vcpu_wakeup tells.
  */
 static __always_inline void on_run(bool load)
 {
@@ -132,6 +133,8 @@ static __always_inline void on_run(bool load)
 	exit_end_dirty(v, now);
 	v->cell = 0;
 	v->state = KS_STATE(KS_MODE_NEW);
+	exit_dirty(v);
+	v->idle = 1;
 }
 
 SEC("tp_btf/kvm_fpu")

@@ -89,28 +89,32 @@ int exits__kvm_userspace_exit_tp(void *ctx)
 }
 
 /*
- * A halt that was not known as one while it lasted, for its vCPU was thought to be in the VMM: of
- * what counts as the VMM's, poll was KVM's polling, and no more than sleep of the sleep was the
- * halt's.
+ * A halt that was not known as one while it lasted, for its vCPU was thought to be in the VMM, or
+ * nothing tells of its exits: of the time that was charged, poll was KVM's polling, and no more
+ * than sleep of the sleep was the halt's.
  */
 static __always_inline void own_up(struct ks_vcpu *v, __u64 sleep, __u64 poll)
 {
-	if (poll > v->part[KS_VMM])
-		poll = v->part[KS_VMM];
-	v->ns[KS_VMM] -= poll;
-	v->part[KS_VMM] -= poll;
+	__u32 from = v->mode == KS_MODE_VMM ? KS_VMM : KS_UNACCOUNTED;
+
+	if (poll > v->part[from])
+		poll = v->part[from];
+	v->ns[from] -= poll;
+	v->part[from] -= poll;
 	charge_to(v, KS_HALT_POLL, poll);
 	if (v->pend_sleep > sleep) {
 		charge_to(v, KS_BLOCKED, v->pend_sleep - sleep);
 		v->pend_sleep = sleep;
 	}
-	v->mode = KS_MODE_KERNEL;
+	if (v->mode == KS_MODE_VMM)
+		v->mode = KS_MODE_KERNEL;
 }
 
 /*
  * A halt is over: it took ns from when KVM began to poll, and waited says whether the vCPU slept
  * (virt/kvm/kvm_main.c, kvm_vcpu_halt). In mode vmm a signal had ended the halt, and the VMM has
- * called KVM_RUN again, of which no event tells.
+ * called KVM_RUN again, of which no event tells. In mode new it is a back end without kvm_exit:
+ * when its guest goes on, nothing will tell.
  */
 static __always_inline void on_wakeup(__u64 ns, bool waited)
 {
@@ -118,8 +122,7 @@ static __always_inline void on_wakeup(__u64 ns, bool waited)
 	__u64 now = bpf_ktime_get_ns();
 	__u64 poll, total;
 
-	if (!v || v->flags & KS_VCPU_IGNORED ||
-	    (v->mode != KS_MODE_KERNEL && v->mode != KS_MODE_VMM))
+	if (!v || v->flags & KS_VCPU_IGNORED || v->mode == KS_MODE_GUEST || v->mode == KS_MODE_GONE)
 		return;
 	exit_dirty(v);
 	if (v->pend_off)
@@ -138,10 +141,12 @@ static __always_inline void on_wakeup(__u64 ns, bool waited)
 		if ((__s64)poll < 0)
 			poll = 0;
 	}
-	if (v->mode == KS_MODE_VMM)
+	if (v->mode != KS_MODE_KERNEL)
 		own_up(v, waited ? ns - poll - v->wake_wait : 0, poll);
 	settle(v, true, poll);
-	if (!waited) {
+	if (v->mode == KS_MODE_NEW) {
+		v->wake_t = 0;
+	} else if (!waited) {
 		v->wake_t = now;
 		v->wake_wait = 0;
 	}

@@ -81,7 +81,7 @@ static __always_inline void charge(struct ks_vcpu *v, __u64 now)
 	else if (v->mode == KS_MODE_GUEST)
 		v->ns[KS_GUEST] += d;
 	else
-		v->ns[KS_UNACCOUNTED] += d;
+		charge_to(v, KS_UNACCOUNTED, d);
 }
 
 /*
@@ -133,13 +133,13 @@ static __always_inline __u64 current_run_delay(void)
 	return BPF_CORE_READ(task, sched_info.run_delay);
 }
 
-/* Everything that is pending, when no halt has claimed it. */
+/* Everything that is pending, when no halt has claimed it. (In mode new only a wake-up can.) */
 static __always_inline void settle_rest(struct ks_vcpu *v)
 {
 	if (v->pend_off)
 		split_off(v, current_run_delay());
 	if (v->pend_on || v->pend_sleep)
-		settle(v, v->idle, 0);
+		settle(v, v->idle && v->mode != KS_MODE_NEW, 0);
 }
 
 /* Notes both counts of exits, ours and KVM's. */

@@ -142,6 +142,8 @@ struct domain {
 	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);
 	/* Adds to the row "(host)", which is there if a domain has this. May be NULL. */
 	void (*report_host)(const struct report_ctx *ctx, struct row *row);
+	/* What one must know to read its rows right; NULL: nothing. May be NULL itself. */
+	const char *(*note)(const struct report_ctx *ctx);
 };
 
 #define DOMAIN(ident)                                                          \

@@ -4,6 +4,7 @@
  * charge the time as it passes.
  */
 #include "domain.h"
+#include "domain_exits.h"
 #include "snapshot.h"
 #include "util.h"
 
@@ -69,9 +70,18 @@ static const struct export exports[] = {
 	},
 };
 
+static const char *note(const struct report_ctx *ctx)
+{
+	return exits__are_missing(ctx) ? "this KVM back end reports no kvm_exit and kvm_entry: "
+					 "guest code and KVM can't be told apart, and are "
+					 "unaccounted"
+				       : NULL;
+}
+
 DOMAIN(domain_cpu) = {
 	.name = "cpu",
 	.exports = exports,
 	.n_exports = ARRAY_SIZE(exports),
 	.report = report,
+	.note = note,
 };

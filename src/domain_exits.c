@@ -333,7 +333,10 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 			row__u64(r, "tid", v->tid);
 			delta__each_cell(ctx->delta, v->tgid, v->start_ns, collect_cell, &one);
 			exit_rows(r, &one.exits);
-			free(one.user.line);
+			if (no_exit_events(ctx->features))
+				userspace_rows(r, &one.user);
+			else
+				free(one.user.line);
 		}
 		return;
 	}
@@ -350,6 +353,27 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 	}
 	free(all.exits.line);
 	free(all.user.line);
+}
+
+bool exits__are_missing(const struct report_ctx *ctx)
+{
+	if (!no_exit_events(ctx->features))
+		return false;
+	for (size_t i = 0; i < ctx->delta->n_vcpus; i++)
+		if (ctx->delta->vcpus[i].exits)
+			return false;
+	return true;
+}
+
+static const char *note(const struct report_ctx *ctx)
+{
+	const struct exits_opts defaults = {}, *opts = ctx->opts ? ctx->opts : &defaults;
+
+	if (opts->by == EXITS_BY_USERSPACE || !exits__are_missing(ctx))
+		return NULL;
+	if (opts->by == EXITS_BY_DETAIL)
+		return "this KVM back end reports no kvm_exit: what these took is not known";
+	return "this KVM back end reports no kvm_exit: exits to user space are shown instead";
 }
 
 static const struct export exports[] = {
@@ -405,4 +429,5 @@ DOMAIN(domain_exits) = {
 	.n_events = ARRAY_SIZE(events),
 	.configure = configure,
 	.report = report,
+	.note = note,
 };

@@ -3,6 +3,9 @@
 #ifndef KVMSCOPE_DOMAIN_EXITS_H
 #define KVMSCOPE_DOMAIN_EXITS_H
 
+#include <stdbool.h>
+#include "domain.h"
+
 enum exits_by { EXITS_BY_REASON, EXITS_BY_VCPU, EXITS_BY_USERSPACE, EXITS_BY_DETAIL };
 
 struct exits_opts {
@@ -10,5 +13,8 @@ struct exits_opts {
 		modes; /* enum trace_mode, or'ed; first: the domain "details" reads only this */
 	enum exits_by by;
 };
+
+/* The back end reports no exits and entries, and none came: nothing tells guest code from KVM. */
+bool exits__are_missing(const struct report_ctx *ctx);
 
 #endif

@@ -266,13 +266,29 @@ static void look_at_kvm(struct features *f)
 	}
 }
 
+static bool is_mounted(const char *path, unsigned long type)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && (unsigned long)fs.f_type == type;
+}
+
 static void look_at_lockdown(struct features *f)
 {
 	char buf[128] = "", *open, *close;
-	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	FILE *file;
 
-	if (!file)
+	/* not all hosts without systemd have it mounted */
+	if (!is_mounted("/sys/kernel/security", SECURITYFS_MAGIC))
+		mount("none", "/sys/kernel/security", "securityfs", 0, NULL);
+	file = fopen("/sys/kernel/security/lockdown", "re");
+	if (!file) {
+		snprintf(f->lockdown, sizeof(f->lockdown), "%s",
+			 is_mounted("/sys/kernel/security", SECURITYFS_MAGIC)
+				 ? "not built in"
+				 : "not known: securityfs is not mounted");
 		return;
+	}
 	/* "none [integrity] confidentiality" */
 	if (fgets(buf, sizeof(buf), file) && (open = strchr(buf, '[')) &&
 	    (close = strchr(open, ']'))) {
@@ -303,13 +319,6 @@ static void look_at_cmpxchg(struct features *f)
 	f->cmpxchg = fd >= 0;
 	if (fd >= 0)
 		close(fd);
-}
-
-static bool is_mounted(const char *path, unsigned long type)
-{
-	struct statfs fs;
-
-	return !statfs(path, &fs) && (unsigned long)fs.f_type == type;
 }
 
 /*

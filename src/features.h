@@ -38,7 +38,8 @@ struct features {
 	 */
 	bool srcu_fast;
 	bool cmpxchg;	   /* BPF programs may exchange a word if it has some value */
-	char lockdown[32]; /* none, integrity, confidentiality; "" where there is no such LSM */
+	/* none, integrity, confidentiality; or why it is none of these */
+	char lockdown[64];
 	char tracefs[64];  /* where tracefs is, "" if nowhere */
 	bool debugfs_kvm;  /* /sys/kernel/debug/kvm can be listed */
 	struct features_btf *btf;

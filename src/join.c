@@ -136,6 +136,7 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 	struct vm **all;
 	uint64_t uncounted = 0;
 	size_t n = 0, n_all;
+	const char *note;
 
 	r->start = delta->start;
 	r->elapsed_ns = delta->elapsed_ns;
@@ -181,6 +182,9 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 		ctx.state = reporters[k].state;
 		if (reporters[k].domain->report_host)
 			reporters[k].domain->report_host(&ctx, host_row(r));
+		note = reporters[k].domain->note ? reporters[k].domain->note(&ctx) : NULL;
+		if (note)
+			report__add_note(r, note);
 	}
 	free(v);
 	return r;

@@ -211,18 +211,13 @@ static void add_notes(const struct monitor *m, struct report *r)
 {
 	char *note;
 
-	if (m->unnumbered) {
-		note = xasprintf("%zu VMs are more than the %d that can be told apart: what their "
-				 "disks and interfaces did is the host's here",
-				 m->unnumbered, KS_VMS_MAX - 1);
-		report__add_note(r, note);
-		free(note);
-	}
-	if (m->features->backends & ~BACKEND_OTHER)
+	if (!m->unnumbered)
 		return;
-	if (m->opts.modes & (TRACE_COUNTS | TRACE_TIMES))
-		report__add_note(r, "this KVM back end reports no kvm_exit: exits to user space "
-				    "are shown instead");
+	note = xasprintf("%zu VMs are more than the %d that can be told apart: what their "
+			 "disks and interfaces did is the host's here",
+			 m->unnumbered, KS_VMS_MAX - 1);
+	report__add_note(r, note);
+	free(note);
 }
 
 static bool is_busy(const struct snap_subject *subject, void *arg)

@@ -72,7 +72,7 @@ static void check_kernel(struct report *r, const struct features *f)
 			     "instructions more",
 	    "a kernel of v6.2 or later has it");
 	ok = strcmp(f->lockdown, "confidentiality") != 0;
-	add(r, "lockdown", ok, *f->lockdown ? f->lockdown : "not built in",
+	add(r, "lockdown", ok, f->lockdown,
 	    "boot with lockdown=integrity: confidentiality forbids BPF to read the kernel");
 	add(r, "tracefs", *f->tracefs, *f->tracefs ? f->tracefs : "not mounted",
 	    "mount -t tracefs none /sys/kernel/tracing, which this process may not (needed for "

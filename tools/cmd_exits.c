@@ -97,11 +97,19 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		const struct rows *vcpus = row__get_rows(vm, "vcpus");
 
 		if (o->exits.by == EXITS_BY_VCPU) {
-			layout__vm(t, vm, r, "exits", vcpus);
+			layout__vm(t, vm, r,
+				   vcpus->n && row__field(vcpus->row[0], "userspace") ? "userspace"
+										      : "exits",
+				   vcpus);
 			for (size_t k = 0; k < vcpus->n; k++) {
 				layout__vcpu(t, vcpus->row[k]);
-				reasons(t, vcpus->row[k], "exits", r->elapsed_ns, o->counts);
 				costs |= row__get_rows(vcpus->row[k], "exits")->n > 0;
+				if (row__field(vcpus->row[k], "userspace"))
+					reasons(t, vcpus->row[k], "userspace", r->elapsed_ns,
+						o->counts);
+				else
+					reasons(t, vcpus->row[k], "exits", r->elapsed_ns,
+						o->counts);
 			}
 			continue;
 		}
@@ -118,10 +126,13 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		if (row__field(vm, "userspace"))
 			reasons(t, vm, "userspace", r->elapsed_ns, o->counts);
 	}
-	if (costs && !o->counts)
+	if (costs && !o->counts) {
 		layout__prose(
 			t,
 			"cost: KVM's and the VMM's time on a CPU, of all time outside the guest");
+		layout__prose(t, "idle, steal, block: what else its time was: halted, waiting for "
+				 "a CPU, asleep");
+	}
 	layout__end(t, r);
 }
 

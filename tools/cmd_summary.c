@@ -63,16 +63,6 @@ static int by_pain(const void *a, const void *b)
 	return (vm_exits(x) < vm_exits(y)) - (vm_exits(x) > vm_exits(y));
 }
 
-/* In whole per cents: seven of them must leave room for the names. */
-static const char *share(struct text *t, uint64_t part, uint64_t total)
-{
-	double percent = 100.0 * part / total;
-
-	if (!part)
-		return NULL;
-	return percent < 1 ? "<1 %" : text__format(t, "%d %%", (int)percent);
-}
-
 static void text(struct text *t, const struct report *r, const void *opts)
 {
 	static const struct {
@@ -116,7 +106,7 @@ static void text(struct text *t, const struct report *r, const void *opts)
 			part = 0;
 			for (int s = 0; s < KS_STATES; s++)
 				part += parts[p].states & 1u << s ? sum[s] : 0;
-			text__cell(t, share(t, part, total));
+			text__cell(t, layout__share(t, part, total));
 		}
 	}
 	text__table_end(t);

@@ -121,30 +121,44 @@ uint64_t layout__total(const uint64_t *split)
 	return sum;
 }
 
-/* "halt 97 %": the largest part of a row's time that was not work. */
-static const char *waits(struct text *t, const uint64_t *split)
+const char *layout__share(struct text *t, uint64_t part, uint64_t total)
 {
-	static const struct {
-		enum ks_state state;
-		const char *name;
-	} parts[] = {
-		{KS_HALTED, "halt"},
-		{KS_HALT_POLL, "poll"},
-		{KS_STEAL, "steal"},
-		{KS_BLOCKED, "block"},
-	};
-	uint64_t total = layout__total(split), most = 0;
-	const char *name = NULL;
+	double percent = total ? 100.0 * part / total : 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (split[parts[i].state] > most) {
-			most = split[parts[i].state];
-			name = parts[i].name;
-		}
-	}
-	if (!name || most * 1000 < total)
+	if (!part)
 		return NULL;
-	return text__format(t, "%s %s", name, text__percent(t, (double)most / total));
+	return percent < 1 ? "<1 %" : text__format(t, "%d %%", (int)percent);
+}
+
+/* What of a row's time was no work: in columns of their own, where any row has a thousandth of it.
+ */
+static const struct wait {
+	const char *title;
+	unsigned int states;
+} all_waits[] = {
+	{"idle", 1u << KS_HALTED | 1u << KS_HALT_POLL},
+	{"steal", 1u << KS_STEAL},
+	{"block", 1u << KS_BLOCKED},
+};
+
+static uint64_t waited(const struct wait *w, const uint64_t *split)
+{
+	uint64_t ns = 0;
+
+	for (int s = 0; s < KS_STATES; s++)
+		ns += w->states & 1u << s ? split[s] : 0;
+	return ns;
+}
+
+static bool anyone_waited(const struct wait *w, const struct rows *rows)
+{
+	for (size_t i = 0; i < rows->n; i++) {
+		const uint64_t *split = row__get_split(rows->row[i], "split_ns");
+
+		if (split && waited(w, split) * 1000 >= layout__total(split) && waited(w, split))
+			return true;
+	}
+	return false;
 }
 
 void layout__percentiles(struct text *t, const struct histogram *h, const double *q, size_t n)
@@ -162,6 +176,8 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 {
 	const struct rows *rows = row__get_rows(row, list);
 	bool splits = rows->n && row__get_split(rows->row[0], "split_ns");
+	const struct wait *waits[ARRAY_SIZE(all_waits)];
+	size_t n_waits = 0;
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < rows->n; i++)
@@ -169,17 +185,21 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 	text__table(t, 2);
 	text__column(t, strcmp(list, "userspace") ? "reason" : "to user space", TEXT_LEFT, 0);
 	text__column(t, "count", TEXT_RIGHT, 0);
-	text__column(t, "/s", TEXT_RIGHT, 0);
+	text__column(t, "/s", TEXT_RIGHT, 1);
 	if (!counts) {
 		if (splits)
 			text__column(t, "cost", TEXT_RIGHT, 0);
 		text__column(t, "p50", TEXT_RIGHT, 0);
-		text__column(t, "p90", TEXT_RIGHT, 2);
+		text__column(t, "p90", TEXT_RIGHT, 3);
 		text__column(t, "p99", TEXT_RIGHT, 0);
-		text__column(t, "p99.9", TEXT_RIGHT, 1);
+		text__column(t, "p99.9", TEXT_RIGHT, 2);
 		text__column(t, "max", TEXT_RIGHT, 0);
-		if (splits)
-			text__column(t, "waits", TEXT_RIGHT, 0);
+		for (size_t w = 0; splits && w < ARRAY_SIZE(all_waits); w++) {
+			if (!anyone_waited(&all_waits[w], rows))
+				continue;
+			waits[n_waits++] = &all_waits[w];
+			text__column(t, all_waits[w].title, TEXT_RIGHT, 0);
+		}
 	}
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct row *r = rows->row[i];
@@ -199,8 +219,9 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 					   t, all ? (double)(split[KS_KERNEL] + split[KS_VMM]) / all
 						  : 0));
 		layout__percentiles(t, h, all_of_them, ARRAY_SIZE(all_of_them));
-		if (splits)
-			text__cell(t, waits(t, split));
+		for (size_t w = 0; w < n_waits; w++)
+			text__cell(t,
+				   layout__share(t, waited(waits[w], split), layout__total(split)));
 	}
 	text__table_end(t);
 }

@@ -55,6 +55,8 @@ void layout__disk_cache(struct text *t, const struct rows *vms);
 /* Cells of a histogram's percentiles q[n] and its maximum; dashes where there is no value. */
 void layout__percentiles(struct text *t, const struct histogram *h, const double *q, size_t n);
 
+/* In whole per cents, as several must stand side by side: "55 %", "<1 %"; NULL: none at all. */
+const char *layout__share(struct text *t, uint64_t part, uint64_t total);
 /* Sum of all states of a split; NULL: 0. */
 uint64_t layout__total(const uint64_t *split);
 /* Sum of a VM's vCPUs' splits; returns the sum of all states. */

@@ -70,6 +70,56 @@ check_two_vms_two_instances() {
 	complete_or_told scope.out
 }
 
+# What KVM says of each halt when it is over: how long it was, polling and the way back to a CPU
+# included. The rest of the steal may be of other times.
+run_halts() {
+	truth_begin_plain kvm_vcpu_wakeup
+	scope_start scope cpu -j
+	vm_run vm web1 --out 101 --cpuid 211 --hlt 307 --hlt-wake-us 3000
+	scope_end scope $scope_pid
+	truth_end truth
+}
+
+check_halts() {
+	local told
+	told=$(sed -nE 's/^ *CPU 0.*kvm_vcpu_wakeup: .* time ([0-9]+) ns.*/\1/p' truth.trace |
+		awk '{ ns += $1 } END { print ns + 0 }')
+	holds "what KVM calls halts is halted, or polls, or waits" scope.out '[vm("web1")[].vcpus[].split_ns |
+		(.halted + .halt_poll) / $told, (.halted + .halt_poll + .steal) / $told] |
+		must(.[0] > 0.5 and .[0] < 1.02 and .[1] > 0.98)' --argjson told "$told"
+	note "$(value scope.out '[vm("web1")[].vcpus[].split_ns | (.halted + .halt_poll) / $told * 100 | round] |
+		.[0]' --argjson told "$told") % of KVM's"
+}
+
+# A sentence on what this back end does not report stands only where something is missing for it.
+run_notes() {
+	scope check check -j
+	vm_start vm web1 --forever --pace-us 2000
+	vm_go vm
+	scope cpu cpu -j 0.2 1
+	scope exits exits -j 0.2 1
+	scope by_vcpu exits --by vcpu -j 0.2 1
+	scope by_port exits --by port -j 0.2 1
+	scope by_userspace exits --by userspace -j 0.2 1
+	scope disk disk -j 0.2 1
+	scope net net -j 0.2 1
+	vm_kill $vm_pid
+}
+
+check_notes() {
+	local file n=1
+	! has_kvm_exit || n=0
+	for file in cpu exits by_vcpu by_port; do
+		holds "$file: $n notes on kvm_exit" $file.out \
+			'[.[].notes[]? | select(test("reports no kvm_exit"))] | must(length == $n)' --argjson n $n
+	done
+	for file in by_userspace disk net; do
+		holds "$file: none" $file.out '[.[].notes[]? | select(test("kvm_exit"))] | must(. == [])'
+	done
+	holds "each vCPU has rows" by_vcpu.out \
+		'[vm("web1")[].vcpus[] | (.exits + .userspace)[]?] | must(length > 0)'
+}
+
 run_attach_in_the_middle() {
 	vm_start vm web1 --forever --out 3 --mmio 2 --vcpus 2
 	vm_go vm
