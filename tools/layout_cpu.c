@@ -111,7 +111,8 @@ static void cpu_legend(struct text *t, const struct cpu_table *table)
 	for (int s = 0; s < KS_STATES; s++)
 		if (table->has[s])
 			legend = text__format(t, "%s%s %s   ", legend, text__fill(t, s),
-					      state_names[s]);
+					      s == KS_UNACCOUNTED ? state_names[s]
+								  : state_titles[s]);
 	text__colored(t, TEXT_DIM, "%s", legend);
 }
 
@@ -234,9 +235,12 @@ void layout__host(struct text *t, const struct row *host)
 		{"softirq", "softirq_ns"}, {"guest", "guest_ns"},   {"steal", "steal_ns"},
 		{"iowait", "iowait_ns"},   {"idle", "idle_ns"},
 	};
-	uint64_t wall = row__get_u64(host, "wall_ns");
+	uint64_t all = 0;
 
-	if (!wall)
+	/* of what was counted, as top and mpstat do: by ticks, it may be less than all time */
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		all += row__get_u64(host, parts[i].field);
+	if (!all)
 		return;
 	text__table(t, 0);
 	text__column(t, "(host)", TEXT_LEFT, 0);
@@ -245,6 +249,6 @@ void layout__host(struct text *t, const struct row *host)
 	text__cell(t, text__format(t, "%llu CPUs, %%",
 				   (unsigned long long)row__get_u64(host, "cpus")));
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		share_cell(t, host, parts[i].field, wall);
+		share_cell(t, host, parts[i].field, all);
 	text__table_end(t);
 }

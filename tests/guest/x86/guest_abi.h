@@ -10,6 +10,8 @@
 
 #define GUEST_PORT_WORK	 0x10 /* --out writes here */
 #define GUEST_PORT_DONE	 0x11 /* one write, by which a vCPU says that it is through */
+#define GUEST_PORTS	 0x1000 /* --port writes to the first port above it, the second ... */
+#define GUEST_HYPERCALL	 4243	/* --vmmcall: a number that is no hypercall's */
 #define GUEST_MMIO_SEG	 0xd000
 #define GUEST_MMIO_GPA	 0xd0000 /* no memory slot covers it */
 #define GUEST_MEMORY_GPA 0
@@ -28,16 +30,27 @@
 #define P_CPUID	 8
 #define P_RDMSR	 12
 #define P_HLT	 16
-#define P_REPEAT 20
-#define P_WAKE	 24
-#define P_BUSY	 32
-#define P_DONE	 40
+#define P_PORT	 20
+#define P_CALL	 24
+#define P_REPEAT 28
+#define P_WAKE	 32
+#define P_BUSY	 40
+#define P_DONE	 48
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
-#define GUEST_OPS_HELP "--out N  --mmio N  --cpuid N  --rdmsr N  --hlt N"
-enum guest_op { GUEST_OUT, GUEST_MMIO, GUEST_CPUID, GUEST_RDMSR, GUEST_HLT, GUEST_OPS };
+#define GUEST_OPS_HELP "--out N  --mmio N  --cpuid N  --rdmsr N  --hlt N  --port N  --vmmcall N"
+enum guest_op {
+	GUEST_OUT,
+	GUEST_MMIO,
+	GUEST_CPUID,
+	GUEST_RDMSR,
+	GUEST_HLT,
+	GUEST_PORT,
+	GUEST_VMMCALL,
+	GUEST_OPS
+};
 
 struct guest_params {
 	uint32_t count[GUEST_OPS]; /* operations in one pass, in this order */

@@ -49,6 +49,17 @@ halt:	hlt
 	cpuid
 .endm
 
+/* Each time to another port. */
+.macro PORT_ONCE
+	leal	GUEST_PORTS(%ebp), %edx
+	outb	%al, %dx
+.endm
+
+.macro VMMCALL_ONCE
+	movl	$GUEST_HYPERCALL, %eax
+	vmmcall
+.endm
+
 	.section .rodata
 	.code16
 	.globl	guest_code, guest_code_end, guest_handler
@@ -75,6 +86,8 @@ work:
 	TIMES	2, CPUID_ONCE
 	TIMES	3, RDMSR_ONCE
 	TIMES	4, HLT_ONCE
+	TIMES	5, PORT_ONCE
+	TIMES	6, VMMCALL_ONCE
 	movl	GUEST_PARAMS + P_REPEAT, %eax
 	testl	%eax, %eax
 	jz	pass

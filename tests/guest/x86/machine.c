@@ -25,13 +25,15 @@ _Static_assert(offsetof(struct guest_params, count[GUEST_MMIO]) == P_MMIO, "gues
 _Static_assert(offsetof(struct guest_params, count[GUEST_CPUID]) == P_CPUID, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, count[GUEST_RDMSR]) == P_RDMSR, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, count[GUEST_HLT]) == P_HLT, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, count[GUEST_PORT]) == P_PORT, "guest_abi.h");
+_Static_assert(offsetof(struct guest_params, count[GUEST_VMMCALL]) == P_CALL, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, repeat) == P_REPEAT, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, wake) == P_WAKE, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, busy) == P_BUSY, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, done) == P_DONE, "guest_abi.h");
 
-const char *const machine_ops[GUEST_OPS] = {"out", "mmio", "cpuid", "rdmsr", "hlt"};
-const unsigned int machine_pace[GUEST_OPS] = {2, 1, 4, 1, 1};
+const char *const machine_ops[GUEST_OPS] = {"out", "mmio", "cpuid", "rdmsr", "hlt", "port", "vmmcall"};
+const unsigned int machine_pace[GUEST_OPS] = {2, 1, 4, 1, 1, 0, 0};
 
 static int kvm;
 
