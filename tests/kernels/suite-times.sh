@@ -188,13 +188,17 @@ between() {
 		jq -Rn '[inputs / " " | {(.[0]): [.[1:][] | tonumber]}] | add // {}'
 }
 
-# as_schedstat FILE VM: time on CPU, and time waited, of each vCPU, within 1 %; and 100 us of
-# waits in all.
-# On v5.10 one switch in some hundreds is charged by the scheduler with 20 us to 2 ms, more than a switch
-# can take (its clock is as old as the last tick after an idle time): there ours may be less.
+# as_schedstat FILE VM [LESS]: time on CPU, and time waited, of each vCPU, within 1 %; and 100 us of
+# waits in all. LESS: by what share ours may be less, on v5.10.
+#
+# A wake-up that preempts somebody brings the scheduler's clock up to date, and has the switch that
+# follows leave it as it is (kernel/sched/core.c, check_preempt_curr, rq_clock_skip_update): what passes
+# in between is the woken thread's for schedstat, though it is the other one that runs. v5.10 has no
+# dynamic preemption, so that up to milliseconds pass: in its trace the woken thread's
+# sched_stat_runtime is longer by just the time from its sched_wakeup to its sched_switch.
 as_schedstat() {
 	local pair less=0
-	[ "${series:-}" != 5.10 ] || less=0.25
+	[ "${series:-}" != 5.10 ] || less=${3:-0}
 	between "$1.before" "$1.after" >sched.json
 	for pair in '0 on CPU|.guest+.kernel+.vmm+.halt_poll' '1 waiting|.steal'; do
 		value "$1.out" '.[1:] | [vm($vm)[].vcpus[] |
@@ -243,7 +247,7 @@ run_steal_beside_halts() {
 check_steal_beside_halts() {
 	holds "there is steal" scope.out \
 		'.[1:] | [vm("web1")[].vcpus[].split_ns.steal] | must(all(.[]; . > 100000000))'
-	as_schedstat scope web1
+	as_schedstat scope web1 0.25
 	complete_or_told scope.out
 }
 
