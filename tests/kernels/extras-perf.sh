@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Scenario: `perf kvm stat` sees the same exits. Counts are equal, wall times agree. What both print
-# is left in exits.txt and perf.txt, to be read side by side.
+# is left in exits.txt and perf.txt, and side by side, for README.md, in beside.md.
 
 # Instructions are the clock: a time is the same whatever else this machine does.
 options_the_same_exits_as_perf() {
@@ -81,6 +81,17 @@ check_the_same_exits_as_perf() {
 		(.[2] - .[1] | abs) > 0.001 * .[1] + $apart + $interrupt)] | must(. == [])' \
 		--argjson apart $apart_max --argjson interrupt $interrupt_max
 	note "averages $(apart averages) ns apart, maxima $(apart maxima)"
+	beside >beside.md
+}
+
+beside() {
+	echo "| exit | counts | average, us | total, ms | maximum, us |"
+	echo "|---|---|---|---|---|"
+	jq -r 'def f($by; $digits): map(. / $by * pow(10; $digits) | round / pow(10; $digits) | tostring) |
+			join(" / ");
+		sort_by(-.counts[0])[] | .counts as $n |
+		"| `\(.reason)` | \($n | f(1; 0)) | \(.averages | f(1000; 2)) | " +
+		"\([.averages[] * $n[0]] | f(1e6; 3)) | \(.maxima | f(1000; 2)) |"' compared
 }
 
 # apart averages|maxima: by how much kvmscope's are more than perf's, over the reasons.
