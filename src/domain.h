@@ -152,6 +152,11 @@ struct domain {
 		__attribute__((section("ks_domains"), used, retain)) = &ident; \
 	static const struct domain ident
 
+/* Its tables, where they are arrays of these names. */
+#define DOMAIN_TABLES                                                         \
+	.levels = levels, .n_levels = ARRAY_SIZE(levels), .exports = exports, \
+	.n_exports = ARRAY_SIZE(exports), .events = events, .n_events = ARRAY_SIZE(events)
+
 /* By name; NULL when there is none. */
 const struct domain *domain__find(const char *name);
 

@@ -12,7 +12,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "disk_flight.h"
+#include "disk_images.h"
 #include "disk_owners.h"
+#include "disk_stack.h"
 #include "domain.h"
 #include "proc_io.h"
 #include "session.h"
@@ -43,17 +45,18 @@ static const char *no_cmpxchg(const struct features *f)
 		},                                                                  \
 	}
 
+/* In the order in which they are attached: ends first, so that what begins meanwhile has one. */
 static const struct event events[] = {
+	DISK_EVENT(block_rq_complete, "request", 0, TRACE_DISK),
+	DISK_EVENT(block_bio_complete, "bio", 1, TRACE_DISK),
 	DISK_EVENT(block_bio_queue, "bio", 0, TRACE_DISK),
 	DISK_EVENT(block_getrq, "bio", 0, TRACE_DISK_Q2G | TRACE_DISK_G2I),
 	DISK_EVENT(block_rq_insert, "request", 0, TRACE_DISK_G2I | TRACE_DISK_I2D),
 	DISK_EVENT(block_rq_issue, "request", 0, TRACE_DISK),
-	DISK_EVENT(block_rq_complete, "request", 0, TRACE_DISK),
 	DISK_EVENT(block_rq_requeue, "request", 0, TRACE_DISK),
 	DISK_EVENT(block_rq_merge, "request", 0, TRACE_DISK),
 	DISK_EVENT(block_bio_backmerge, "bio", 0, TRACE_DISK),
 	DISK_EVENT(block_bio_frontmerge, "bio", 0, TRACE_DISK),
-	DISK_EVENT(block_bio_complete, "bio", 1, TRACE_DISK),
 	DISK_EVENT(block_split, "bio", 0, TRACE_DISK),
 	{
 		.system = "block",
@@ -118,6 +121,7 @@ struct disk_state {
 	struct session *session; /* NULL until it is there */
 	struct disk_owners *owners;
 	struct proc_ios *ios;
+	struct disk_images *images;
 	struct disk_flight *flight; /* by numbers of subjects */
 	struct failure *failures;
 	size_t n_failures;
@@ -129,6 +133,7 @@ static void *open_state(const char *proc_root)
 
 	st->owners = disk_owners__new(proc_root);
 	st->ios = proc_ios__new(proc_root);
+	st->images = disk_images__new(proc_root);
 	st->flight = xcalloc(NUMBERS, sizeof(*st->flight));
 	return st;
 }
@@ -141,6 +146,7 @@ static void close_state(void *state)
 		return;
 	disk_owners__free(st->owners);
 	proc_ios__free(st->ios);
+	disk_images__free(st->images);
 	free(st->flight);
 	free(st->failures);
 	free(st);
@@ -184,6 +190,7 @@ static void sample(void *state, struct vms *vms)
 	struct disk_state *st = state;
 
 	proc_ios__sample(st->ios, vms);
+	disk_images__sample(st->images, vms);
 	if (!st->session)
 		return;
 	disk_flight__take(st->session, st->flight, NUMBERS);
@@ -198,53 +205,6 @@ static bool busy(void *state, uint32_t subject)
 }
 
 /* --- rows */
-
-#define MAJOR(dev) ((uint32_t)(dev) >> 20)
-#define MINOR(dev) ((uint32_t)(dev)&0xfffff)
-
-/* The disks that any VM has, by the subject of each. */
-struct names {
-	const struct session *session;
-	const struct delta *delta;
-};
-
-/* What the kernel calls a disk; "MAJOR:MINOR" when it came and went unseen. */
-static void name_of(const struct names *names, uint32_t dev, char buf[32])
-{
-	*buf = '\0';
-	for (size_t i = 0; i < names->delta->n_subjects && !*buf; i++) {
-		const struct snap_subject *s = &names->delta->subjects[i];
-
-		if (s->who.domain == KS_D_DISK && s->who.part == KS_DISK_ALL &&
-		    s->who.object == dev)
-			disk_flight__name(names->session, s->number, buf);
-	}
-	if (!*buf)
-		snprintf(buf, 32, "%u:%u", MAJOR(dev), MINOR(dev));
-}
-
-/* What people call it, where the kernel's name says nothing: a volume of dm, the file of a loop
- * device. */
-static const char *alias_of(uint32_t dev, char *buf, size_t size)
-{
-	static const char *const files[] = {"dm/name", "loop/backing_file"};
-	char path[96];
-	FILE *f;
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", MAJOR(dev), MINOR(dev),
-			 files[i]);
-		f = fopen(path, "re");
-		if (!f)
-			continue;
-		if (!fgets(buf, size, f))
-			*buf = '\0';
-		fclose(f);
-		buf[strcspn(buf, "\n")] = '\0';
-		return *buf ? buf : NULL;
-	}
-	return NULL;
-}
 
 /* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers. */
 static const struct {
@@ -310,8 +270,7 @@ static void add_failures(const struct disk_state *st, const struct snap_subject 
 struct filler {
 	const struct report_ctx *ctx;
 	struct row *row;
-	struct names names;
-	uint64_t read_bytes, requests;
+	uint64_t requests;
 };
 
 static bool is_empty(const struct snap_subject *s, const struct disk_flight *f)
@@ -349,17 +308,17 @@ static void add_disk(const struct snap_subject *s, void *arg)
 	struct filler *fill = arg;
 	const struct disk_state *st = fill->ctx->state;
 	const struct disk_flight *f = &st->flight[s->number < NUMBERS ? s->number : 0];
-	char name[32], alias[PATH_MAX], dev[24];
+	char name[DISK_NAME_MAX], alias[PATH_MAX], dev[24];
 	struct row *r;
 
 	if (s->who.part >= KS_DISK_OPS || is_empty(s, f))
 		return;
-	name_of(&fill->names, s->who.object, name);
-	snprintf(dev, sizeof(dev), "%u:%u", MAJOR(s->who.object), MINOR(s->who.object));
+	disk_stack__name(st->session, fill->ctx->delta, s->who.object, name);
+	snprintf(dev, sizeof(dev), "%u:%u", DISK_MAJOR(s->who.object), DISK_MINOR(s->who.object));
 	r = row__add(fill->row, "disks");
 	row__text(r, "dev", dev);
 	row__text(r, "name", name);
-	row__text(r, "alias", alias_of(s->who.object, alias, sizeof(alias)));
+	row__text(r, "alias", disk_stack__alias(s->who.object, alias, sizeof(alias)));
 	row__text(r, "op", ops[s->who.part]);
 	row__u64(r, "count", s->n[KS_C_DISK_REQUESTS]);
 	row__u64(r, "bytes", s->n[KS_C_DISK_BYTES]);
@@ -377,28 +336,21 @@ static void add_disk(const struct snap_subject *s, void *arg)
 	fill->requests += s->n[KS_C_DISK_REQUESTS];
 }
 
-/* Is that a partition, or no device any more? Its I/O is its disk's. */
-static bool is_partition(uint32_t dev)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/partition", MAJOR(dev), MINOR(dev));
-	return !access(path, F_OK);
-}
-
 static void add_remap(const struct snap_subject *s, void *arg)
 {
 	uint32_t from = s->who.object >> 32, to = s->who.object;
 	struct filler *fill = arg;
-	char name[32];
+	const struct disk_state *st = fill->ctx->state;
+	char name[DISK_NAME_MAX];
 	struct row *r;
 
-	if (s->who.part != KS_DISK_REMAP || !s->n[KS_C_DISK_REQUESTS] || is_partition(from))
+	if (s->who.part != KS_DISK_REMAP || !s->n[KS_C_DISK_REQUESTS] ||
+	    disk_stack__is_partition(from))
 		return;
 	r = row__add(fill->row, "remaps");
-	name_of(&fill->names, from, name);
+	disk_stack__name(st->session, fill->ctx->delta, from, name);
 	row__text(r, "from", name);
-	name_of(&fill->names, to, name);
+	disk_stack__name(st->session, fill->ctx->delta, to, name);
 	row__text(r, "to", name);
 	row__u64(r, "count", s->n[KS_C_DISK_REQUESTS]);
 	row__u64(r, "bytes", s->n[KS_C_DISK_BYTES]);
@@ -412,19 +364,12 @@ static void fill_row(struct filler *fill, uint16_t number)
 	delta__each_subject(fill->ctx->delta, KS_D_DISK, number, add_remap, fill);
 }
 
-static struct filler filler(const struct report_ctx *ctx, struct row *row)
-{
-	const struct disk_state *st = ctx->state;
-
-	return (struct filler){ctx, row, {st->session, ctx->delta}, 0, 0};
-}
-
 static void report(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row)
 {
 	static const char *const fields[] = {"vm_read_bytes", "vm_written_bytes",
 					     "storage_read_bytes", "storage_written_bytes"};
 	const struct disk_state *st = ctx->state;
-	struct filler fill = filler(ctx, row);
+	struct filler fill = {.ctx = ctx, .row = row};
 	struct proc_io io;
 	uint64_t values[4];
 	bool known;
@@ -445,11 +390,13 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 		else
 			row__null(row, fields[i]);
 	}
+	disk_stack__bottom(row);
+	disk_images__rows(st->images, vm->vm, row);
 }
 
 static void report_host(const struct report_ctx *ctx, struct row *row)
 {
-	struct filler fill = filler(ctx, row);
+	struct filler fill = {.ctx = ctx, .row = row};
 	uint64_t all = 0;
 
 	fill_row(&fill, KS_VM_HOST);
@@ -461,54 +408,25 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	row__u64(row, "disk_requests_of_all", all);
 }
 
+#define DISK_EXPORT(what, meaning, ...)                                  \
+	{                                                                \
+		.list = "disks", .field = what, .info = meaning,         \
+		.label = {{"device", "name"}, {"op", "op"}}, __VA_ARGS__ \
+	}
+
+static const struct metric_info merges = {"disk_merges", "none", 1,
+					  "Bios and requests that were merged into another."};
+static const struct metric_info in_flight = {"disk_in_flight", "requests", 1,
+					     "Requests under way."};
+
 static const struct export exports[] = {
-	{
-		.list = "disks",
-		.field = "count",
-		.info = &counter_infos[KS_C_DISK_REQUESTS],
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
-	{
-		.list = "disks",
-		.field = "bytes",
-		.info = &counter_infos[KS_C_DISK_BYTES],
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
-	{
-		.list = "disks",
-		.field = "errors",
-		.info = &counter_infos[KS_C_DISK_ERRORS],
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
-	{
-		.list = "disks",
-		.field = "merged",
-		.info =
-			&(const struct metric_info){
-				"disk_merges", "none", 1,
-				"Bios and requests that were merged into another."},
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
-	{
-		.list = "disks",
-		.field = "in_flight",
-		.info = &(const struct metric_info){"disk_in_flight", "requests", 1,
-						    "Requests under way."},
-		.gauge = true,
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
-	{
-		.list = "disks",
-		.field = "d2c",
-		.info = &metric_infos[KS_M_DISK_D2C],
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
-	{
-		.list = "disks",
-		.field = "q2c",
-		.info = &metric_infos[KS_M_DISK_Q2C],
-		.label = {{"device", "name"}, {"op", "op"}},
-	},
+	DISK_EXPORT("count", &counter_infos[KS_C_DISK_REQUESTS]),
+	DISK_EXPORT("bytes", &counter_infos[KS_C_DISK_BYTES]),
+	DISK_EXPORT("errors", &counter_infos[KS_C_DISK_ERRORS]),
+	DISK_EXPORT("merged", &merges),
+	DISK_EXPORT("in_flight", &in_flight, .gauge = true),
+	DISK_EXPORT("d2c", &metric_infos[KS_M_DISK_D2C]),
+	DISK_EXPORT("q2c", &metric_infos[KS_M_DISK_Q2C]),
 };
 
 /* With and without the wait in the queues; a disk's other stages are for the command line. */
@@ -520,12 +438,7 @@ static const struct level levels[] = {
 
 DOMAIN(domain_disk) = {
 	.name = "disk",
-	.levels = levels,
-	.n_levels = ARRAY_SIZE(levels),
-	.exports = exports,
-	.n_exports = ARRAY_SIZE(exports),
-	.events = events,
-	.n_events = ARRAY_SIZE(events),
+	DOMAIN_TABLES,
 	.subjects = KS_D_DISK,
 	.configure = configure,
 	.open = open_state,

@@ -421,12 +421,7 @@ static const struct level levels[] = {
 
 DOMAIN(domain_exits) = {
 	.name = "exits",
-	.levels = levels,
-	.n_levels = ARRAY_SIZE(levels),
-	.exports = exports,
-	.n_exports = ARRAY_SIZE(exports),
-	.events = events,
-	.n_events = ARRAY_SIZE(events),
+	DOMAIN_TABLES,
 	.configure = configure,
 	.report = report,
 	.note = note,

@@ -284,12 +284,7 @@ static const struct level levels[] = {
 
 DOMAIN(domain_net) = {
 	.name = "net",
-	.levels = levels,
-	.n_levels = ARRAY_SIZE(levels),
-	.exports = exports,
-	.n_exports = ARRAY_SIZE(exports),
-	.events = events,
-	.n_events = ARRAY_SIZE(events),
+	DOMAIN_TABLES,
 	.subjects = KS_D_NET,
 	.configure = configure,
 	.open = open_state,

@@ -12,10 +12,10 @@
 static const struct {
 	const char *field, *name, *where;
 } stages[] = {
-	{"q2g", "Q2G", "tag wait (Q2G)"},
-	{"g2i", "G2I", "plug (G2I)"},
-	{"i2d", "I2D", "queue (I2D)"},
-	{"d2c", "D2C", "device (D2C)"},
+	{"q2g", "Q2G", "tag wait"},
+	{"g2i", "G2I", "plug"},
+	{"i2d", "I2D", "scheduler"},
+	{"d2c", "D2C", "device"},
 };
 #define STAGES ARRAY_SIZE(stages)
 
@@ -67,28 +67,42 @@ struct layout_disk *layout__disks(const struct rows *vms, size_t *ret_n)
 	return list;
 }
 
-/* "queue (I2D) 71 %": the stage with most of the time. */
-static const char *most_in(struct text *t, const struct layout_disk *d)
-{
-	uint64_t sum = total(d), most = 0, all = 0;
-	const char *where = NULL;
+/* Is it the queue or the device? Shares of the whole way's time; most: the stage with most of it.
+ */
+struct verdict {
+	bool known; /* false for disks without requests, and where only one stage was timed */
+	double queue, device;
+	const char *most;
+	double share;
+};
 
+static struct verdict judge(const struct layout_disk *d)
+{
+	const struct histogram *q2c = hist(d, "q2c"), *d2c = hist(d, "d2c");
+	uint64_t sum = total(d), most = 0, all = 0;
+	struct verdict v = {};
+
+	if (!sum || !d2c)
+		return v;
 	for (size_t i = 0; i < STAGES; i++) {
 		const struct histogram *h = hist(d, stages[i].field);
 
 		all += h ? h->sum : 0;
 		if (h && h->sum > most) {
 			most = h->sum;
-			where = stages[i].where;
+			v.most = stages[i].where;
 		}
 	}
-	if (hist(d, "q2c") && sum > all && sum - all > most) {
+	/* what no stage tells: a bio that was merged had no way of its own until D */
+	if (q2c && sum - all > most) {
 		most = sum - all;
-		where = "plug (before D)";
+		v.most = "plug";
 	}
-	return where && sum ? text__format(t, "%s %s", where,
-					   text__percent(t, (double)most / (double)sum))
-			    : NULL;
+	v.known = q2c || all > d2c->sum;
+	v.device = (double)d2c->sum / (double)sum;
+	v.queue = 1 - v.device;
+	v.share = (double)most / (double)sum;
+	return v;
 }
 
 /* The way as a whole, or what there is of it. */
@@ -121,10 +135,13 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 	text__column(t, "bytes/s", TEXT_RIGHT, 1);
 	text__column(t, "p50", TEXT_RIGHT, 0);
 	text__column(t, "p99", TEXT_RIGHT, 0);
-	text__column(t, "mostly in", TEXT_LEFT, 0);
+	text__column(t, "queue", TEXT_RIGHT, 0);
+	text__column(t, "device", TEXT_RIGHT, 0);
+	text__column(t, "most is", TEXT_LEFT, 0);
 	for (size_t i = 0; i < n; i++) {
 		const struct row *d = disks[i].disk;
 		const struct histogram *h = whole(&disks[i]);
+		const struct verdict v = judge(&disks[i]);
 		uint64_t count = row__get_u64(d, "count");
 
 		text__cell(t, text__safe(t, row__get_text(disks[i].vm, "name"), NAME_COLUMNS));
@@ -134,7 +151,9 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 		text__cell(t, megabytes(t, row__get_u64(d, "bytes"), elapsed_ns));
 		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.5)) : NULL);
 		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.99)) : NULL);
-		text__cell(t, most_in(t, &disks[i]));
+		text__cell(t, v.known ? text__percent(t, v.queue) : NULL);
+		text__cell(t, v.known ? text__percent(t, v.device) : NULL);
+		text__cell(t, v.most);
 	}
 	text__table_end(t);
 }
@@ -158,20 +177,23 @@ static void put_way(struct text *t, const struct layout_disk *d, double q, const
 		there[i] = h;
 		ns[i] = h ? histogram__percentile(h, q) : 0;
 		sum += ns[i];
+		/* "Q --1.23 us-- ", or "G - " where a stage did not happen */
+		room -= there[i] ? 14 : n ? 4 : 0;
 		n += there[i];
-		room -= there[i] ? 14 : 0; /* "Q --1.23 us-- " */
 	}
 	if (!n)
 		return;
 	line = text__format(t, "  ");
+	n = 0;
 	for (size_t i = 0; i < STAGES; i++) {
 		int more = room > 0 && sum ? (int)((double)ns[i] / (double)sum * room) : 0;
 
-		if (!there[i] && (!i || there[i - 1]) && i + 1 < STAGES) {
+		if (!there[i] && n && there[i - 1] && i + 1 < STAGES) {
 			/* the next point that is known: a gap is a plain line */
 			line = text__format(t, "%s%c %s ", line, letters[i], dash);
 			continue;
 		}
+		n += there[i];
 		if (!there[i])
 			continue;
 		line = text__format(t, "%s%c ", line, letters[i]);
@@ -282,12 +304,26 @@ static void put_histograms(struct text *t, const struct layout_disk *d)
 	}
 }
 
+/* Is that disk one that passes I/O on ("from"), or that some is passed on to ("to")? Of the first
+ * n. */
+static bool in_remaps(const struct row *vm, const char *which, const char *name, size_t n)
+{
+	const struct rows *remaps = row__get_rows(vm, "remaps");
+
+	for (size_t i = 0; i < n && i < remaps->n; i++)
+		if (!strcmp(row__get_text(remaps->row[i], which), name))
+			return true;
+	return false;
+}
+
 void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_ns)
 {
 	uint64_t count = row__get_u64(d->disk, "count"), bytes = row__get_u64(d->disk, "bytes");
 	uint64_t merged = row__get_u64(d->disk, "merged");
 	const struct histogram *depth = hist(d, "depth"), *size = hist(d, "size_bytes");
 	const char *alias = row__get_text(d->disk, "alias"), *line;
+	const struct verdict v = judge(d);
+	bool below = in_remaps(d->vm, "from", row__get_text(d->disk, "name"), SIZE_MAX);
 
 	line = text__format(t, "%s   %s", text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
 			    text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS));
@@ -301,6 +337,11 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 		line = text__format(t, "%s   %s each", line,
 				    text__bytes(t, (double)bytes / (double)count));
 	text__colored(t, TEXT_BOLD, "%s", line);
+	if (v.known)
+		text__line(t, "  queue %s, device %s of the time; most is %s",
+			   text__percent(t, v.queue), text__percent(t, v.device), v.most);
+	else if (below)
+		text__line(t, "  it has no queue of its own: its time is that of what is below it");
 	put_way(t, d, 0.5, "p50");
 	put_way(t, d, 0.99, "p99");
 	put_stages(t, d);
@@ -324,56 +365,136 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 		put_histograms(t, d);
 }
 
+/* A disk, and below it what it passes its I/O on to. depth: no kernel has that many layers. */
+static void put_tree(struct text *t, const struct row *vm, const char *from, const char *indent,
+		     int depth, uint64_t elapsed_ns)
+{
+	const struct rows *remaps = row__get_rows(vm, "remaps");
+	bool unicode = text__opts(t)->unicode;
+	size_t left = 0;
+
+	for (size_t i = 0; i < remaps->n; i++)
+		left += !strcmp(row__get_text(remaps->row[i], "from"), from);
+	for (size_t i = 0; i < remaps->n && depth < 8; i++) {
+		const struct row *r = remaps->row[i];
+		const char *to = row__get_text(r, "to"), *branch, *below;
+
+		if (strcmp(row__get_text(r, "from"), from))
+			continue;
+		left--;
+		branch = unicode ? (left ? "├─ " : "└─ ") : (left ? "|- " : "`- ");
+		below = !left ? "   " : unicode ? "│  " : "|  ";
+		text__line(t, "%s%s%s   %s/s   %s", indent, branch, text__safe(t, to, NAME_COLUMNS),
+			   text__rate(t, row__get_u64(r, "count"), elapsed_ns),
+			   megabytes(t, row__get_u64(r, "bytes"), elapsed_ns) ?: "");
+		put_tree(t, vm, to, text__format(t, "%s%s", indent, below), depth + 1, elapsed_ns);
+	}
+}
+
 void layout__disk_remaps(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < vms->n; i++) {
-		const struct rows *remaps = row__get_rows(vms->row[i], "remaps");
+		const struct row *vm = vms->row[i];
+		const struct rows *remaps = row__get_rows(vm, "remaps");
 
 		for (size_t k = 0; k < remaps->n; k++) {
-			const struct row *r = remaps->row[k];
+			const char *from = row__get_text(remaps->row[k], "from");
 
-			if (!i && !k)
+			/* from the top, and each once */
+			if (in_remaps(vm, "to", from, remaps->n) || in_remaps(vm, "from", from, k))
+				continue;
+			if (!any)
 				text__blank(t);
-			text__line(t, "%s   %s %s %s   %s/s   %s",
-				   text__safe(t, row__get_text(vms->row[i], "name"), NAME_COLUMNS),
-				   text__safe(t, row__get_text(r, "from"), NAME_COLUMNS),
-				   text__opts(t)->unicode ? "→" : "->",
-				   text__safe(t, row__get_text(r, "to"), NAME_COLUMNS),
-				   text__rate(t, row__get_u64(r, "count"), elapsed_ns),
-				   megabytes(t, row__get_u64(r, "bytes"), elapsed_ns) ?: "");
+			any = true;
+			text__line(t, "%s   %s passes on to",
+				   text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
+				   text__safe(t, from, NAME_COLUMNS));
+			put_tree(t, vm, from, "  ", 0, elapsed_ns);
 		}
 	}
 }
 
-/* A share of what a VM asked for that did not come from storage; NULL where that can't be told. */
-static const char *cached(struct text *t, const struct row *vm, const char *asked,
-			  const char *storage)
+/*
+ * "1 direct, 2 cached": the VM's images, by whether the VMM goes through the page cache. NULL: not
+ * known.
+ */
+static const char *images(struct text *t, const struct row *vm, uint64_t *ret_cached)
 {
-	uint64_t of = row__get_u64(vm, asked), stored = row__get_u64(vm, storage);
+	const struct rows *all = row__get_rows(vm, "images");
+	uint64_t direct = 0;
 
-	return of && of >= stored ? text__percent(t, 1 - (double)stored / (double)of) : NULL;
+	*ret_cached = 0;
+	for (size_t i = 0; i < all->n; i++) {
+		const struct field *f = row__field(all->row[i], "direct");
+
+		if (f->kind == FIELD_NULL)
+			return NULL;
+		direct += f->truth;
+		*ret_cached += !f->truth;
+	}
+	if (!all->n)
+		return NULL;
+	return *ret_cached && direct ? text__format(t, "%zu direct, %zu cached", (size_t)direct,
+						    (size_t)*ret_cached)
+	       : direct		     ? "direct"
+				     : "cached";
+}
+
+/*
+ * The share of what a VM asked for that no device had to do. NULL where that can't be told: its
+ * system calls tell less than there was (linux-aio's and io_uring's are not counted).
+ */
+static const char *from_cache(struct text *t, uint64_t asked, uint64_t device)
+{
+	return asked && asked >= device ? text__percent(t, 1 - (double)device / (double)asked)
+					: NULL;
+}
+
+static bool asks(const struct row *vm)
+{
+	static const char *const fields[] = {"vm_read_bytes", "vm_written_bytes",
+					     "device_read_bytes", "device_written_bytes"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (row__get_u64(vm, fields[i]))
+			return row__get_rows(vm, "images")->n || row__get_rows(vm, "disks")->n;
+	return false;
 }
 
 void layout__disk_cache(struct text *t, const struct rows *vms)
 {
 	text__table(t, 0);
 	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "images", TEXT_LEFT, 1);
 	text__column(t, "it read", TEXT_RIGHT, 0);
-	text__column(t, "from storage", TEXT_RIGHT, 0);
-	text__column(t, "page cache", TEXT_RIGHT, 0);
+	text__column(t, "of devices", TEXT_RIGHT, 0);
+	text__column(t, "of cache", TEXT_RIGHT, 0);
 	text__column(t, "it wrote", TEXT_RIGHT, 0);
-	text__column(t, "to storage", TEXT_RIGHT, 0);
+	text__column(t, "to devices", TEXT_RIGHT, 0);
 	for (size_t i = 0; i < vms->n; i++) {
 		const struct row *vm = vms->row[i];
+		uint64_t read = row__get_u64(vm, "vm_read_bytes"), cached;
+		uint64_t device_read = row__get_u64(vm, "device_read_bytes");
+		uint64_t written = row__get_u64(vm, "vm_written_bytes");
+		uint64_t device_written = row__get_u64(vm, "device_written_bytes");
+		const char *how = images(t, vm, &cached);
 
-		if (!row__get_rows(vm, "disks")->n || !row__field(vm, "vm_read_bytes"))
+		if (!asks(vm))
 			continue;
+		/* what bypasses the cache is in the process' account, by whatever call it came */
+		if (how && !cached) {
+			read = row__get_u64(vm, "storage_read_bytes");
+			written = row__get_u64(vm, "storage_written_bytes");
+		}
 		text__cell(t, text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS));
-		text__cell(t, text__bytes(t, row__get_u64(vm, "vm_read_bytes")));
-		text__cell(t, text__bytes(t, row__get_u64(vm, "storage_read_bytes")));
-		text__cell(t, cached(t, vm, "vm_read_bytes", "storage_read_bytes"));
-		text__cell(t, text__bytes(t, row__get_u64(vm, "vm_written_bytes")));
-		text__cell(t, text__bytes(t, row__get_u64(vm, "storage_written_bytes")));
+		text__cell(t, how);
+		text__cell(t, text__bytes(t, read));
+		text__cell(t, text__bytes(t, device_read));
+		text__cell(t, how && !cached ? "bypassed" : from_cache(t, read, device_read));
+		text__cell(t, text__bytes(t, written));
+		text__cell(t, text__bytes(t, device_written));
 	}
 	text__table_end(t);
 	for (size_t i = 0; i < vms->n; i++) {

@@ -140,3 +140,66 @@ check_disk_against_fio() {
 			select(.name == \"$(cat disk)\" and .op == \"read\").q2c.$name] | add") of fio's $fio ns"
 	done
 }
+
+# qemu_on DISK CACHE FILE: a real QEMU whose guest is tests/guest/sector, up to before its first
+# instruction. Sets vm_pid; "cont" to FILE.in makes it go.
+qemu_on() {
+	mkfifo "$3.in"
+	qemu-system-x86_64 -name guest="$3" -accel kvm -cpu qemu64 -m 32 -S -nodefaults -no-user-config -display none \
+		-monitor stdio -debugcon file:"$3.port" \
+		-drive if=none,id=d,format=raw,file="$1",cache="$2" -device virtio-blk-pci,drive=d \
+		<>"$3.in" >"$3.monitor" 2>&1 &
+	vm_pid=$!
+	started $vm_pid
+	await 'monitor - type' "$3.monitor"
+}
+
+# The same guest twice: past the page cache, and through it. As a loop device's, so that the disk's own
+# counts tell what reached it.
+run_disk_page_cache_of_qemu() {
+	local cache source
+	source=$(dirname "$(readlink -f "$KVMGUEST")")/../../tests/guest/sector/sector.S
+	[ "$(uname -m)" = x86_64 ] || skip "its boot sector is for x86"
+	command -v qemu-system-x86_64 >/dev/null || skip "no QEMU here"
+	as --32 -o sector.o "$source"
+	ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o sector sector.o
+	loop_begin 64
+	dd if=sector of="$loop" conv=notrunc,fsync 2>dd.log
+	blockdev --setra 64 "$loop" # sectors: what is read ahead is no part of the question
+	for cache in none writeback; do
+		blockdev --flushbufs "$loop"
+		qemu_on "$loop" $cache $cache
+		stat_fields >$cache.before
+		scope_start $cache.scope disk -j
+		echo cont >$cache.in
+		until_true 60 test -s $cache.port || die "the guest does not end: $(cat $cache.monitor)"
+		scope_end $cache.scope $scope_pid
+		stat_fields >$cache.after
+		vm_kill $vm_pid
+		sync "$loop"
+	done
+}
+
+check_disk_page_cache_of_qemu() {
+	local cache disk mib=1048576
+	disk=$(cat disk)
+	for cache in none writeback; do
+		says $cache.port D
+		complete_or_told $cache.scope.out
+		[ "$(value $cache.scope.out losses)" = '{}' ] || return 0
+		same "$cache: how QEMU has it open" "[[\"/dev/$disk\", $([ $cache = none ] && echo true || echo false)]]" \
+			$cache.scope.out "[vm(\"$cache\")[].images[] | [.source, .direct]]"
+		same "$cache: bytes as the disk has them" \
+			"$(paste $cache.before $cache.after | awk '{ printf "[%d, %d]", ($6 - $2) * 512, ($8 - $4) * 512 }')" \
+			$cache.scope.out "vm(\"$cache\")[0] | [.device_read_bytes, .device_written_bytes]"
+		holds "$cache: what the guest read and wrote, with what its BIOS does" $cache.scope.out "vm(\"$cache\")[0] |
+			[.vm_read_bytes, .vm_written_bytes] | must(.[0] >= 4 * $mib and .[0] < 4.5 * $mib and
+			.[1] >= $mib and .[1] < 1.1 * $mib)"
+	done
+	holds "past the page cache: twice from the disk" none.scope.out "vm(\"none\")[0] |
+		[.device_read_bytes, .device_written_bytes] | must(.[0] >= 4 * $mib and .[0] < 4.1 * $mib and .[1] == $mib)"
+	holds "through it: once" writeback.scope.out "vm(\"writeback\")[0].device_read_bytes |
+		must(. >= 2 * $mib and . < 2.1 * $mib)"
+	note "$(value none.scope.out 'vm("none")[0] | [.vm_read_bytes, .device_read_bytes]') and" \
+		"$(value writeback.scope.out 'vm("writeback")[0] | [.vm_read_bytes, .device_read_bytes, .vm_written_bytes, .device_written_bytes]')"
+}
