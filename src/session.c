@@ -226,8 +226,19 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 	features__drop_btf(f); /* libbpf parses its own: not both at once */
 	err = kvmscope_bpf__load(s->skel);
 	if (err) {
-		*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)", strerror(-err),
-				       last_error);
+		const char *why = "";
+
+		/* before v6.2 there is no bpf_rdonly_cast, and libbpf looks for it in all modules
+		 */
+		if (!f->kvm_types && !f->rdonly_cast && strstr(last_error, "iterate BTF")) {
+			err = -EPERM;
+			why = "; CAP_SYS_ADMIN is missing, which this takes before v6.2";
+		} else if (err == -EPERM && !f->cap_admin && strstr(last_error, "map")) {
+			why = "; before v5.11 maps are locked memory: raise RLIMIT_MEMLOCK "
+			      "(LimitMEMLOCK=infinity), or add CAP_SYS_RESOURCE";
+		}
+		*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)%s", strerror(-err),
+				       last_error, why);
 		kvmscope_bpf__destroy(s->skel);
 		s->skel = NULL;
 		return err == -EPERM || err == -ENOMEM || floor == RUNG_TP ? err : -EAGAIN;
