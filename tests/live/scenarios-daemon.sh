@@ -119,6 +119,8 @@ run_daemon_killed() {
 	vm_end vm $vm_pid
 	until_true 10 eval 'fetch one >one.om && has_total one.om web1 10008' || true
 	until_true 10 eval 'fetch two >two.om && has_total two.om web1 10008' || true
+	vm_start load db1 --forever --out 100 # it works while all of this happens
+	vm_go load
 	worker=$(worker $one)
 	programs_of "$worker" >programs
 	programs_left programs >before
@@ -131,6 +133,7 @@ run_daemon_killed() {
 	status=0
 	wait $two || status=$?
 	echo $status >two.status
+	vm_kill $vm_pid
 }
 
 check_daemon_killed() {
@@ -502,6 +505,18 @@ run_daemon_in_prometheus() {
 	done
 	query 19091 'count({job="kvmscope",__name__=~"kvmscope_.*"})' >arrived.json
 	curl -s http://127.0.0.1:19738/metrics | grep -vc '^#' >served
+	# killed and started again: its counters begin at 0, which is no loss
+	kill -KILL $daemon_pid
+	wait $daemon_pid || true
+	until_true 20 eval '! curl -s http://127.0.0.1:19738/ >/dev/null'
+	"${KVMSCOPE}d" --listen 127.0.0.1:19738 --max-cpu 0 2>two.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached two.err
+	vm_run vm3 web1 --out 1009
+	until_true 30 eval 'query 19091 "kvmscope_userspace_exits_total$vm == 1010" | grep -q value' || true
+	query 19091 "resets(kvmscope_userspace_exits_total$vm[5m])" >resets.json
+	query 19091 "increase(kvmscope_userspace_exits_total$vm[5m])" >increase.json
 	vm_start storm db1 --forever --out 100
 	vm_go storm
 	firing='ALERTS{alertname="KvmscopeExitStorm",alertstate="firing",vm="db1"}'
@@ -531,6 +546,8 @@ check_daemon_in_prometheus() {
 	local q key ours
 	[ "$(answer_of count.json)" = 50022 ] || failed "the count: $(cat count.json)"
 	[ "$(jq '.data.result | length' alert.json)" -ge 1 ] || failed "no alert of the storm: $(cat alert.json)"
+	[ "$(answer_of resets.json)" = 1 ] || failed "resets: $(cat resets.json)"
+	awk -v n="$(answer_of increase.json)" 'BEGIN { exit !(n >= 1010 && n < 200000) }' || failed "increase: $(cat increase.json)"
 	[ "$(jq '.data.result | length' ring.json)" -ge 1 ] || failed "no alert of the full ring: $(cat ring.json)"
 	# series that come with the next VM may be served already
 	at_most "series that did not arrive" "$(($(cat served) - $(answer_of arrived.json)))" 0
