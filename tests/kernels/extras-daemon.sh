@@ -9,7 +9,7 @@ options_daemon_limit() {
 }
 
 run_daemon_limit() {
-	daemon_begin one --domains exits,cpu --max-cpu 8 --cost-interval 0.5 --calm 3
+	daemon_begin one --domains exits,cpu --max-cpu 6 --cost-interval 1 --calm 3
 	until_true 60 metric_is 'kvmscope_reduced_steps{domain="exits"} 0'
 	vm_start vm web1 --forever --cpuid 1000
 	vm_go vm
@@ -23,12 +23,25 @@ run_daemon_limit() {
 	cp polled back
 	kill -TERM $daemon_pid
 	wait $daemon_pid
+	# one that nothing can keep: the daemon's own time is above it. All is taken away, in the order of the levels
+	daemon_begin two --domains exits,cpu,net --max-cpu 0.001 --cost-interval 0.5 --calm 600
+	until_true 120 eval 'metric_is "kvmscope_reduced_steps{domain=\"exits\"} 2" && metric_is "kvmscope_reduced_steps{domain=\"net\"} 2"'
+	cp polled off
+	kill -TERM $daemon_pid
+	wait $daemon_pid
 }
 
 check_daemon_limit() {
 	says reduced '^kvmscope_complete 0$'
 	says reduced '^kvmscope_limit_steps_total\{direction="down"\} [12]$'
 	says back '^kvmscope_limit_steps_total\{direction="up"\} [12]$'
+	says off '^kvmscope_complete 0$'
+	says off '^kvmscope_limit_steps_total\{direction="down"\} 4$'
+	case $(sed -n 's/.*: \([a-z]* goes down to .*\)/\1/p' two.err | tr '\n' ',') in
+	"exits goes down to counts,net goes down to 1 in 256,exits goes down to off,net goes down to off,") ;;
+	"exits goes down to counts,net goes down to 1 in 256,net goes down to off,exits goes down to off,") ;;
+	*) failed "not in that order: $(grep 'goes' two.err)" ;;
+	esac
 	note "$(grep -m 1 'goes down' one.err | sed 's/^kvmscoped: //')"
 }
 
