@@ -19,6 +19,9 @@ const volatile __u32 cfg_msr_ecx_at = 0;
 const volatile __u32 cfg_hypercall_nr_at = 0;
 const volatile __u32 cfg_fault_address_at = 0;
 const volatile __u32 cfg_fault_error_at = 0;
+const volatile __u32 cfg_hvc_r0_at = 0;
+const volatile __u32 cfg_guest_fault_hsr_at = 0;
+const volatile __u32 cfg_guest_fault_ipa_at = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -178,5 +181,52 @@ SEC("tp/kvm/kvm_page_fault")
 int details__kvm_page_fault_tp(void *ctx)
 {
 	on_page_fault(record_u64(ctx, cfg_fault_address_at), record_u32(ctx, cfg_fault_error_at));
+	return TP_PASS;
+}
+
+/* --- arm64's own, arch/arm64/kvm/trace_handle_exit.h and trace_arm.h */
+
+/* kvm_hvc_arm64 (vcpu_pc, r0, imm): by the calling convention r0 tells which */
+SEC("raw_tp/kvm_hvc_arm64")
+int details__kvm_hvc_arm64_raw(__u64 *ctx)
+{
+	on_detail(KS_M_HYPERCALL, (__u32)ctx[1], KS_OP_NONE);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_hvc_arm64")
+int details__kvm_hvc_arm64_tp(void *ctx)
+{
+	on_detail(KS_M_HYPERCALL, record_u32(ctx, cfg_hvc_r0_at), KS_OP_NONE);
+	return TP_PASS;
+}
+
+#define ESR_EC_SHIFT	26 /* arch/arm64/include/asm/esr.h */
+#define ESR_EC_IABT_LOW 0x20
+#define ESR_WNR		(1 << 6)
+
+/* Aborts are MMIO's, too, as page faults on x86 are. */
+static __always_inline void on_guest_fault(__u64 ipa, __u32 esr)
+{
+	__u64 op = esr >> ESR_EC_SHIFT == ESR_EC_IABT_LOW ? KS_OP_EXEC
+		   : esr & ESR_WNR			  ? KS_OP_WRITE
+							  : KS_OP_READ;
+
+	on_detail(KS_M_PAGE_FAULT, ipa >> KS_PAGE_FAULT_SHIFT << KS_PAGE_FAULT_SHIFT, op);
+}
+
+/* kvm_guest_fault (vcpu_pc, hsr, hxfar, ipa) */
+SEC("raw_tp/kvm_guest_fault")
+int details__kvm_guest_fault_raw(__u64 *ctx)
+{
+	on_guest_fault(ctx[3], ctx[1]);
+	return 0;
+}
+
+SEC("tp/kvm/kvm_guest_fault")
+int details__kvm_guest_fault_tp(void *ctx)
+{
+	on_guest_fault(record_u64(ctx, cfg_guest_fault_ipa_at),
+		       record_u64(ctx, cfg_guest_fault_hsr_at));
 	return TP_PASS;
 }

@@ -68,6 +68,7 @@ struct event {
 	const char *arg_type; /* the struct by which rungs tell arguments; NULL: kvm_vcpu */
 	unsigned int modes;   /* enum trace_mode, or'ed */
 	bool optional;	      /* the domain can do without */
+	const char *absent;   /* why kernels may have no such event; NULL: nothing is known */
 	bool preemptible; /* it fires where its thread may be preempted: see features.h, srcu_fast
 			   */
 	struct rung rungs[RUNGS_MAX]; /* in order of preference; ends at program NULL */

@@ -13,10 +13,21 @@
 
 #define KEYS_MAX 256 /* rows of a VM, without the one for the rest */
 
+static bool is_x86(const struct features *f)
+{
+	return f->backends != BACKEND_ARM64;
+}
+
+static bool is_arm64(const struct features *f)
+{
+	return f->backends == BACKEND_ARM64;
+}
+
 static const struct event events[] = {
 	{
 		.system = "kvm",
 		.name = "kvm_pio",
+		.absent = "there are no I/O ports but on x86",
 		.modes = TRACE_PORT,
 		.preemptible = true,
 		.rungs =
@@ -39,6 +50,7 @@ static const struct event events[] = {
 	{
 		.system = "kvm",
 		.name = "kvm_msr",
+		.absent = "there are no MSRs but on x86",
 		.modes = TRACE_MSR,
 		.preemptible = true,
 		.rungs =
@@ -51,6 +63,7 @@ static const struct event events[] = {
 		.system = "kvm",
 		.name = "kvm_hypercall",
 		.modes = TRACE_HYPERCALL,
+		.wanted = is_x86,
 		.preemptible = true,
 		.rungs =
 			{
@@ -62,12 +75,37 @@ static const struct event events[] = {
 		.system = "kvm",
 		.name = "kvm_page_fault",
 		.modes = TRACE_PAGE_FAULT,
+		.wanted = is_x86,
 		.preemptible = true,
 		.rungs =
 			{
 				{"details__kvm_page_fault_raw", RUNG_RAW, 0, false, NULL},
 				{"details__kvm_page_fault_raw_old", RUNG_RAW, ARG_NONE, true, NULL},
 				{"details__kvm_page_fault_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
+	},
+	{
+		.system = "kvm",
+		.name = "kvm_hvc_arm64",
+		.modes = TRACE_HYPERCALL,
+		.wanted = is_arm64,
+		.preemptible = true,
+		.rungs =
+			{
+				{"details__kvm_hvc_arm64_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"details__kvm_hvc_arm64_tp", RUNG_TP, ARG_ANY, true, NULL},
+			},
+	},
+	{
+		.system = "kvm",
+		.name = "kvm_guest_fault",
+		.modes = TRACE_PAGE_FAULT,
+		.wanted = is_arm64,
+		.preemptible = true,
+		.rungs =
+			{
+				{"details__kvm_guest_fault_raw", RUNG_RAW, ARG_ANY, true, NULL},
+				{"details__kvm_guest_fault_tp", RUNG_TP, ARG_ANY, true, NULL},
 			},
 	},
 };
@@ -84,6 +122,9 @@ static int configure(struct session *s, const struct features *f)
 		{"cfg_hypercall_nr_at", "kvm_hypercall", "nr"},
 		{"cfg_fault_address_at", "kvm_page_fault", "fault_address"},
 		{"cfg_fault_error_at", "kvm_page_fault", "error_code"},
+		{"cfg_hvc_r0_at", "kvm_hvc_arm64", "r0"},
+		{"cfg_guest_fault_hsr_at", "kvm_guest_fault", "hsr"},
+		{"cfg_guest_fault_ipa_at", "kvm_guest_fault", "ipa"},
 	};
 
 	return session__set_offsets(s, f, "kvm", fields, ARRAY_SIZE(fields));

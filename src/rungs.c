@@ -28,7 +28,7 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 	}
 	args = features__tp_args(f, e->name);
 	if (args < 0 && f->kvm_btf && !strcmp(e->system, "kvm"))
-		return "this kernel has no such event";
+		return e->absent ?: "this kernel has no such event";
 	if (args < 0) {
 		if (r->kind == RUNG_BTF)
 			return "there is no BTF for it";
@@ -39,6 +39,11 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 	} else if (r->arg != ARG_ANY) {
 		at = features__tp_arg_struct(f, e->name, e->arg_type ?: "kvm_vcpu");
 		if (at != r->arg) {
+			if (at < 0) {
+				snprintf(buf, size, "BTF has no struct %s among its arguments",
+					 e->arg_type ?: "kvm_vcpu");
+				return buf;
+			}
 			snprintf(buf, size, "BTF has struct %s as argument %d of %d",
 				 e->arg_type ?: "kvm_vcpu", at + 1, args);
 			return buf;

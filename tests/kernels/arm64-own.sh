@@ -4,18 +4,37 @@
 #
 # Scenarios of arm64's own. What it shares with x86-64 is in suite-counts.sh and others: see suite.
 
-run_mmio_addresses() {
-	scope_start scope exits --by mmio -j
-	vm_run vm web1 --mmio 503
-	scope_end scope $scope_pid
-	scope ports exits --by port
+# What they were about: the guest's HVCs ask for the calling convention's version, its MMIO is to two addresses, each
+# a fault of its page, and its first instruction is one, too.
+run_arm64_details() {
+	for what in mmio hypercall page-fault; do
+		scope_start $what exits --by $what -j
+		echo "$what $scope_pid" >>scopes
+	done
+	vm_run vm web1 --mmio 503 --hvc 307
+	while read -r what pid; do
+		scope_end "$what" "$pid"
+	done <scopes
+	for what in port msr; do
+		scope $what exits --by $what
+	done
 }
 
-check_mmio_addresses() {
-	same addresses '[[268435456, "write", 504], [268435464, "write", 1]]' scope.out \
+check_arm64_details() {
+	local what
+	same addresses '[[268435456, "write", 504], [268435464, "write", 1]]' mmio.out \
 		'[vm("web1")[].mmio[] | [.gpa, .op, .count]] | sort'
-	status_is ports 4
-	says ports.err 'kvm_pio.*no such event'
+	same hypercalls '[[2147483648, "smccc_version", 307]]' hypercall.out \
+		'[vm("web1")[].hypercalls[] | [.nr, .name, .count]]'
+	same faults '[["exec", 1], ["write", 505]]' page-fault.out \
+		'[vm("web1")[].page_faults[] | [.op, .count]] | sort'
+	for what in mmio hypercall page-fault; do
+		complete_or_told $what.out
+	done
+	for what in port msr; do
+		status_is $what 4
+		says $what.err 'there are no (I/O ports|MSRs) but on x86$'
+	done
 }
 
 # --- names, programs, what this host can trace

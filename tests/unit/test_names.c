@@ -112,6 +112,7 @@ static void test_well_known(void **state)
 	assert_string_equal(well_known_name(KS_M_MSR, 0x810), "x2apic");
 	assert_string_equal(well_known_name(KS_M_MSR, 0x4b564d01), "kvm_system_time");
 	assert_null(well_known_name(KS_M_MSR, 0x12345678));
+	assert_string_equal(well_known_name(KS_M_HYPERCALL, 0xc4000003), "psci_cpu_on");
 	assert_null(well_known_name(KS_M_MMIO, 0x3f8));
 }
 
