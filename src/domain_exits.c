@@ -357,7 +357,9 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 
 bool exits__are_missing(const struct report_ctx *ctx)
 {
-	if (!no_exit_events(ctx->features))
+	struct vm **all;
+
+	if (!no_exit_events(ctx->features) || !vms__all(ctx->vms, &all))
 		return false;
 	for (size_t i = 0; i < ctx->delta->n_vcpus; i++)
 		if (ctx->delta->vcpus[i].exits)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* kvmscope cpu: where each vCPU's time went; all of it. */
+#include <stdlib.h>
 #include "command.h"
 #include "layout.h"
 
@@ -33,7 +34,7 @@ static void text(struct text *t, const struct report *r, const void *opts)
 {
 	const struct rows *all = row__get_rows(&r->top, "vms");
 	/* the last one is the host: see join.c */
-	const struct rows guests = {.row = all->row, .n = all->n ? all->n - 1 : 0}, *vms = &guests;
+	struct rows guests = layout__by_pain(all, all->n ? all->n - 1 : 0), *vms = &guests;
 
 	(void)opts;
 	layout__begin(t, r);
@@ -52,6 +53,7 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		layout__prose(t, "waits: for a CPU, while it could run; wake-ups: from a halt to "
 				 "guest code");
 	layout__end(t, r);
+	free(guests.row);
 }
 
 COMMAND(cmd_cpu) = {

@@ -25,6 +25,8 @@ void layout__latencies(struct text *t, const struct row *row, const char *list, 
 void layout__details(struct text *t, const struct row *row, const char *list, uint64_t elapsed_ns);
 /* -H: the latency of one such row. */
 void layout__histogram(struct text *t, const char *vm, const struct row *row);
+/* The first n VMs, those on top whose vCPUs wait or work most; .row is the caller's to free. */
+struct rows layout__by_pain(const struct rows *vms, size_t n);
 /* One line a vCPU of each VM, and one for the VM where it has several. */
 void layout__cpu(struct text *t, const struct rows *vms);
 /* How long vCPUs waited for a CPU, each time, and how long their wake-ups from halts took. */

@@ -30,16 +30,24 @@ static double pain(const uint64_t *split, uint64_t total)
 	return total ? (4.0 * split[KS_STEAL] + split[KS_KERNEL] + split[KS_VMM]) / total : 0;
 }
 
-struct ranked {
-	const struct row *row;
-	double pain;
-};
-
 static int by_pain(const void *a, const void *b)
 {
-	const struct ranked *x = a, *y = b;
+	uint64_t sx[KS_STATES], sy[KS_STATES];
+	double x, y;
 
-	return (x->pain < y->pain) - (x->pain > y->pain);
+	x = pain(sx, layout__split_sum(*(const struct row *const *)a, sx));
+	y = pain(sy, layout__split_sum(*(const struct row *const *)b, sy));
+	return (x < y) - (x > y);
+}
+
+struct rows layout__by_pain(const struct rows *vms, size_t n)
+{
+	struct rows sorted = {.row = xcalloc(n, sizeof(*sorted.row)), .n = n};
+
+	for (size_t i = 0; i < n; i++)
+		sorted.row[i] = vms->row[i];
+	qsort(sorted.row, n, sizeof(*sorted.row), by_pain);
+	return sorted;
 }
 
 /* The table of `cpu`: a column a state, those of which there is none left out; then the bar. */
@@ -118,18 +126,12 @@ static void cpu_legend(struct text *t, const struct cpu_table *table)
 
 void layout__cpu(struct text *t, const struct rows *vms)
 {
-	struct ranked *order = xcalloc(vms->n, sizeof(*order));
 	struct cpu_table table = {};
-	uint64_t sum[KS_STATES], total;
+	uint64_t sum[KS_STATES];
 
-	for (size_t i = 0; i < vms->n; i++) {
-		total = layout__split_sum(vms->row[i], sum);
-		order[i] = (struct ranked){vms->row[i], pain(sum, total)};
-	}
-	qsort(order, vms->n, sizeof(*order), by_pain);
 	cpu_columns(t, &table, vms);
 	for (size_t i = 0; i < vms->n; i++) {
-		const struct row *vm = order[i].row;
+		const struct row *vm = vms->row[i];
 		const struct rows *vcpus = row__get_rows(vm, "vcpus");
 		const char *name = text__safe(t, row__get_text(vm, "name"), CPU_NAME_COLUMNS);
 
@@ -148,7 +150,6 @@ void layout__cpu(struct text *t, const struct rows *vms)
 	text__table_end(t);
 	if (vms->n)
 		cpu_legend(t, &table);
-	free(order);
 }
 
 static void wait_cells(struct text *t, const struct histogram *h)

@@ -57,10 +57,10 @@ int complain_no_vm(const struct common *c, const struct vms *vms)
 	struct sink_opts plain = {.width = 200};
 	struct text *text = text__begin(stderr, &plain);
 
-	text__line(text,
-		   "kvmscope: no VM matches '%s'; there %s:", text__safe(text, c->patterns[0], 64),
-		   n == 1 ? "is"
-		   : n	  ? "are"
+	text__line(text, "kvmscope: no VM matches '%s'; there %s",
+		   text__safe(text, c->patterns[0], 64),
+		   n == 1 ? "is:"
+		   : n	  ? "are:"
 			  : "is none at all");
 	for (size_t i = 0; i < n; i++)
 		text__line(text, "  %s  (pid %d%s%s)", text__safe(text, all[i]->name, 64),
