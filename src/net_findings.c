@@ -55,14 +55,32 @@ static void unanswered(struct row *vm, const struct row *tx, const struct row *r
 			      name));
 }
 
+/* Where most of a guest's packets were last, if that is an interface: NULL: they went nowhere. */
+static const char *last_place(const struct row *tx)
+{
+	const struct rows *ways = row__get_rows(tx, "ways");
+	const char *way = NULL, *last;
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < ways->n; i++) {
+		if (row__get_u64(ways->row[i], "packets") <= most)
+			continue;
+		most = row__get_u64(ways->row[i], "packets");
+		way = row__get_text(ways->row[i], "way");
+	}
+	last = way ? strrchr(way, ' ') : NULL;
+	return last && last[1] != '(' ? last + 1 : NULL;
+}
+
 static void one_direction(struct row *vm, const struct row *tx, const struct row *rx)
 {
 	uint64_t sent = row__get_u64(tx, "packets"), got = row__get_u64(rx, "packets");
-	const char *name = row__get_text(tx, "name");
+	const char *name = row__get_text(tx, "name"), *last = last_place(tx);
 
-	if (sent >= ONE_WAY_LEAST && !got)
+	if (sent >= ONE_WAY_LEAST && !got && last)
 		add(vm, "sends_only", tx, sent,
-		    xasprintf("the guest sends by %s, and nothing is sent to it", name));
+		    xasprintf("what the guest sends by %s leaves by %s, and nothing comes back",
+			      name, last));
 	else if (got >= ONE_WAY_LEAST && !sent)
 		add(vm, "receives_only", tx, got,
 		    xasprintf("packets are sent to the guest by %s, and it sends none", name));
@@ -198,6 +216,21 @@ static char *why_full(const struct row *vm, bool stopped, uint64_t elapsed_ns)
 	return xstrdup("its VMM, or vhost, does not take them fast enough");
 }
 
+/* Packets are in the tap's ring, and there they stay. */
+static void not_taken(struct row *vm, const struct row *rx, bool stopped, uint64_t elapsed_ns)
+{
+	uint64_t n = row__get_u64(rx, "in_ring");
+	char *why;
+
+	if (!n || row__get_u64(rx, "device_packets"))
+		return;
+	why = why_full(vm, stopped, elapsed_ns);
+	add(vm, "not_taken", rx, n,
+	    xasprintf("%llu packet%s came to %s's ring, and none was taken out: %s",
+		      (unsigned long long)n, plural(n), row__get_text(rx, "name"), why));
+	free(why);
+}
+
 static void ring_full(struct row *vm, const struct row *rx, bool stopped, uint64_t elapsed_ns)
 {
 	const struct rows *drops = row__get_rows(rx, "drops");
@@ -233,6 +266,7 @@ void net_findings__add(struct row *vm, bool stopped, uint64_t elapsed_ns)
 		died(vm, tx);
 		died(vm, rx);
 		ring_full(vm, rx, stopped, elapsed_ns);
+		not_taken(vm, rx, stopped, elapsed_ns);
 		not_forwarded(vm, tx);
 		unanswered(vm, tx, rx);
 		one_direction(vm, tx, rx);

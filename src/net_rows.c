@@ -344,6 +344,14 @@ static void add_bridge(const struct side *side, const struct net_nic *nic, struc
 	row__u64(row, "bridge_dhcp_replies", replies);
 }
 
+/* Of what came to a tap in this interval: what was neither dropped nor, by its own count, taken. */
+static uint64_t in_ring(const struct snap_subject *all, const struct row *row)
+{
+	uint64_t gone = row__get_u64(row, "device_packets") + row__get_u64(row, "device_dropped");
+
+	return less(all ? all->n[KS_C_NET_PACKETS] : 0, gone);
+}
+
 static void add_side(const struct side *side, const struct net_nic *nic, struct row *vm)
 {
 	struct row *row = row__add(vm, "nics");
@@ -367,6 +375,8 @@ static void add_side(const struct side *side, const struct net_nic *nic, struct 
 	row__hist(row, "ring_wait", &ring);
 	add_ways(side, row);
 	add_drops(side, row);
+	if (!tx && !(nic->flags & KS_NIC_MACVTAP))
+		row__u64(row, "in_ring", in_ring(all_of(side), row));
 }
 
 /* Did anything happen there in the interval? */

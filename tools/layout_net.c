@@ -129,18 +129,25 @@ static void drops(struct text *t, const struct row *nic, uint64_t elapsed_ns)
 	text__table_end(t);
 }
 
-/* What the interface itself has counted, where that is something else. */
+/* What the interface itself has counted, where that is something else, and what waits in its ring.
+ */
 static void device(struct text *t, const struct row *nic)
 {
 	uint64_t ours = row__get_u64(nic, "packets"), theirs = row__get_u64(nic, "device_packets");
-	uint64_t dropped = row__get_u64(nic, "device_dropped");
+	uint64_t dropped = row__get_u64(nic, "device_dropped"),
+		 waits = row__get_u64(nic, "in_ring");
 	uint64_t apart = ours > theirs ? ours - theirs : theirs - ours;
 
-	if (!row__field(nic, "device_packets") || (apart <= ours / 1000 && !dropped))
+	if (!row__field(nic, "device_packets"))
 		return;
-	text__line(t, "  the interface itself has counted %s packets, %s dropped and %s errors",
-		   text__exact(t, theirs), text__exact(t, dropped),
-		   text__exact(t, row__get_u64(nic, "device_errors")));
+	if (waits > ours / 1000)
+		text__line(t, "  %s of them are still in its ring", text__exact(t, waits));
+	if ((apart > ours / 1000 && apart != waits) || dropped)
+		text__line(t,
+			   "  the interface itself has counted %s packets, %s dropped and %s "
+			   "errors",
+			   text__exact(t, theirs), text__exact(t, dropped),
+			   text__exact(t, row__get_u64(nic, "device_errors")));
 }
 
 void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)

@@ -298,6 +298,69 @@ check_net_netem() {
 		must(max < 1000000)'
 }
 
+# How long single packets waited, by the kernel's own trace.
+net_trace_end() {
+	echo 0 >"$trace/events/enable"
+	rmdir "$trace"
+	net_end
+}
+
+run_icount_net_against_trace() {
+	local event
+	trace=$tracing/instances/ks$$
+	net_begin
+	tap_add vnet0
+	in_ns tc qdisc add dev eth0 root tbf rate 80kbit burst 200 limit 10000 || skip "this kernel has no tbf"
+	mkdir "$trace" || skip "no instances of tracefs here"
+	trap net_trace_end EXIT
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	echo mono >"$trace/trace_clock"
+	for event in net/net_dev_queue net/net_dev_start_xmit; do
+		echo '(name == "eth0" || name == "vnet0") && len == 100' >"$trace/events/$event/filter"
+	done
+	echo len == 100 >"$trace/events/skb/skb_copy_datagram_iovec/filter"
+	for event in net/net_dev_queue net/net_dev_start_xmit skb/skb_copy_datagram_iovec; do
+		echo 1 >"$trace/events/$event/enable"
+	done
+	scope_start scope net -j -H
+	say vm "frame $(frame $n $a)" "send 0 7"
+	for i in 1 2 3 4 5; do
+		say world "frame $(frame $a $n)" "send 0 1"
+		nap
+		[ $i = 3 ] || nap
+		say vm "take 0 1 1000"
+	done
+	until_true 20 empty_qdisc
+	scope_end scope $scope_pid
+	cat "$trace/trace" >events
+}
+
+# waits FROM-EVENT DEV TO-EVENT: between the two, of each packet, in ns, as JSON, in order.
+waits() {
+	sed -n 's/.* \([0-9.]*\): \([a-z_]*\): \(.*\)/\1 \2 \3/p' events | awk -v from="$1" -v dev="$2" -v to="$3" '
+		{ skb = $0; sub(/.*skbaddr=/, "", skb); sub(/ .*/, "", skb) }
+		$2 == to && skb in at && (to != "net_dev_start_xmit" || index($0, "dev=" dev)) {
+			printf "%d\n", ($1 - at[skb]) * 1e9
+			delete at[skb]
+		}
+		$2 == from && index($0, "dev=" dev) { at[skb] = $1 }' | jq -s -c sort
+}
+
+# alike WHAT WAITS FILE PROGRAM: as long as buckets say, each within their error and the trace's own time.
+alike() {
+	holds "$1, as the trace has it: $2" "$3" "[$2, ([$4.buckets[] | . as \$b | range(.[2]) | (\$b[0] + \$b[1]) / 2] | sort)] |
+		must(.[0] as \$t | .[1] as \$o | (\$t | length) == (\$o | length) and (\$t | length) > 0 and
+			([range(\$t | length) as \$i | (\$t[\$i] - \$o[\$i] | abs) <= \$t[\$i] * 0.0625 + 100000] | all))"
+}
+
+check_icount_net_against_trace() {
+	alike "queue of eth0" "$(waits net_dev_queue eth0 net_dev_start_xmit)" scope.out \
+		'nic("web1"; "vnet0"; "tx").hops[] | select(.from == "eth0" and .stage == "queue").latency'
+	alike "vnet0's ring" "$(waits net_dev_start_xmit vnet0 skb_copy_datagram_iovec)" scope.out 'nic("web1"; "vnet0"; "rx").ring_wait'
+	note "ms: $(waits net_dev_queue eth0 net_dev_start_xmit | jq -c 'map(. / 1e6 | floor)')"
+}
+
 # --- through the host
 
 ip_frame() { # to virbr0's address, 10.9.0.2 -> 10.8.0.2, UDP, with the right checksum

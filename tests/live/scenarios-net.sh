@@ -9,7 +9,7 @@
 watch_begin() {
 	local file=$1 iface=$2 direction=$3
 	shift 3
-	"$ip_tool" netns exec "$ns-in" tcpdump -i "$iface" -Q "$direction" --immediate-mode -U -w "$file.pcap" "$@" \
+	"$ip_tool" netns exec "$ns-in" tcpdump -p -i "$iface" -Q "$direction" --immediate-mode -s 256 -B 16384 -U -w "$file.pcap" "$@" \
 		>/dev/null 2>"$file.err" </dev/null &
 	started $!
 	watches="${watches:-} $!"
@@ -28,7 +28,19 @@ watch_end() {
 seen() {
 	local file=$1
 	shift
-	tcpdump -n -r "$file.pcap" "$@" 2>/dev/null | wc -l
+	tcpdump --count -r "$file.pcap" "$@" 2>/dev/null | sed 's/ packet.*//'
+}
+
+seen_all() { # FILE NUMBER
+	[ "$(seen "$1")" -ge "$2" ]
+}
+
+# watched FILE NUMBER...: tcpdump is behind; waits until it has written so many.
+watched() {
+	while [ $# -gt 1 ]; do
+		until_true 20 seen_all "$1" "$2" || true # the check will tell
+		shift 2
+	done
 }
 
 dnsmasq_begin() { # NAMESPACE IFACE OPTION...
@@ -74,12 +86,15 @@ run_net_real_guest() {
 		-device virtio-net-pci,netdev=n0,mac=52:54:00:00:00:01 -boot n >qemu.out 2>&1 </dev/null &
 	qemu=$!
 	started $qemu
-	await 'sent .*/payload' dnsmasq.out
+	until_true 200 has_line tftp/payload dnsmasq.out || die "no boot: $(tail -n 3 dnsmasq.out)"
 	vm_stop $qemu
 	ip -n "$ns-out" link set wire down
 	scope_end scope $scope_pid
-	watch_end
 	counters counters vnet0 eth0
+	while read -r iface rx tx _; do
+		watched "$iface-in" "$rx" "$iface-out" "$tx"
+	done <counters
+	watch_end
 }
 
 check_net_real_guest() {
@@ -145,4 +160,61 @@ check_net_dhcp() {
 	same "and those that came as far as virbr0" '[0, 1, 1]' scope.out '[nic("web1"; "vnet0"; "tx").bridge_dhcp_replies]'
 	same "found" '[["dhcp_unanswered"], [], ["dhcp_reply_lost"]]' scope.out '[.[].vms[] | select(.name == "web1") | [.findings[].finding]]'
 	note "$(value scope.out '.[2].vms[] | select(.name == "web1").findings[0].text')"
+}
+
+# --- counts, at each place, against tcpdump; on a bridge, through NAT, between two guests
+
+run_net_against_tcpdump() {
+	local mac
+	command -v tcpdump >/dev/null || skip "no tcpdump here"
+	net_begin
+	tap_add vnet0
+	tap_add vnet1
+	ip -n "$ns-in" link add eth1 type veth peer name wire1 netns "$ns-out" # the way out, by NAT
+	quiet_up "$ns-in" eth1
+	quiet_up "$ns-out" wire1
+	in_ns ip addr add 10.9.0.1/24 dev virbr0
+	in_ns ip addr add 10.8.0.1/24 dev eth1
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth1
+	in_ns nft add table ip nat || skip "no nft here"
+	in_ns nft add chain ip nat post '{ type nat hook postrouting priority 100; }'
+	in_ns nft add rule ip nat post oif eth1 masquerade
+	mac=$(in_ns cat /sys/class/net/virbr0/address | tr -d :)
+	net_vm one web1 vnet0
+	net_vm two web2 vnet1
+	net_vm world world wire/packet
+	say two "frame $(frame $n $b)" "send 0 1"
+	say world "frame $(frame $b $n)" "send 0 1"
+	for place in vnet0:in vnet0:out vnet1:out virbr0:in eth0:out eth0:in eth1:out; do
+		watch_begin "${place%:*}-${place#*:}" "${place%:*}" "${place#*:}"
+	done
+	scope_start scope net -j
+	say one "frame $(frame $n $a)" "send 0 307" "frame $(frame $b $a)" "send 0 101" "frame $(ip_frame "$mac")" "send 0 211"
+	say world "frame $(frame $a $n)" "send 0 53"
+	say one "take 0 55 500"
+	say two "take 0 102 500"
+	scope_end scope $scope_pid
+	counters counters vnet0 vnet1
+	watched vnet0-in 619 vnet0-out 53 vnet1-out 101 virbr0-in 211 eth0-out 307 eth0-in 53 eth1-out 211
+	watch_end
+}
+
+check_net_against_tcpdump() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "as vnet0 counts, which had one before" "$(awk '$1 == "vnet0" { print $2 }' counters)" scope.out \
+		'nic("web1"; "vnet0"; "tx").packets'
+	same "as vnet1 counts, which had one before" "$(awk '$1 == "vnet1" { print $3 }' counters)" scope.out \
+		'1 + nic("web2"; "vnet1"; "rx").packets'
+	same "sent by vnet0" "$(seen vnet0-in)" scope.out 'nic("web1"; "vnet0"; "tx").packets'
+	same "sent to vnet0" "$(seen vnet0-out)" scope.out 'nic("web1"; "vnet0"; "rx").packets'
+	same "sent to vnet1" "$(seen vnet1-out)" scope.out 'nic("web2"; "vnet1"; "rx").packets'
+	same "at each place on the way" "{\"eth0\": $(seen eth0-out ether src 52:54:00:00:00:01), \"eth1\": $(seen eth1-out udp),
+		\"virbr0\": $(seen virbr0-in udp), \"vnet1\": $(seen vnet1-out ether src 52:54:00:00:00:01)}" scope.out \
+		'[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "forward") | {key: .to, value: .packets}] |
+		from_entries'
+	same "came in" "[$(seen eth0-in), $(seen eth0-in)]" scope.out '[(nic("(host)"; "eth0"; "rx").packets),
+		([nic("web1"; "vnet0"; "rx").hops[] | select(.from == "eth0").packets] | add)]'
+	same "ways out" '[["vnet0 > eth0", 307], ["vnet0 > virbr0 > eth1", 211], ["vnet0 > vnet1", 101]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx").ways[] | [.way, .packets]] | sort'
 }
