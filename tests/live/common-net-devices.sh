@@ -279,6 +279,7 @@ check_net_vhost() {
 	at_most "the ring was too small" "$took" 210
 	same "the rest died there" "[$((211 - took)), \"vnet0\", \"ring\"]" scope.out \
 		'[.[1]] | nic("web1"; "vnet0"; "rx").drops[0] | [.count, .at, .stage]'
+	same "it is said" '["ring_full"]' scope.out '[vm("web1")[].findings[].finding | select(. != "receives_only")]'
 	holds "who takes from it is a thread of the VM's" scope.out '[vm("web1")[].threads[] | select(.group == "vhost")] |
 		must(length > 0 and any(.cpu_ns > 0))'
 }

@@ -17,7 +17,7 @@ drops() {
 }
 
 found() { # FINDING COUNT
-	same "it is said" "[[\"$1\", $2]]" scope.out '[vm("web1")[].findings[]? | select(.finding != "sends_only") | [.finding, .count]]'
+	same "it is said" "[[\"$1\", $2]]" scope.out '[vm("web1")[].findings[]? | select(.finding | IN("sends_only", "not_taken") | not) | [.finding, .count]]'
 }
 
 run_net_filtered() {

@@ -216,6 +216,7 @@ check_net_ring_full() {
 	dropped=$(cat dropped)
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
 	at_most "it dropped some" 1 "$dropped"
+	same "what was not taken at first is said" 0 scope.out 'nic("web1"; "vnet0"; "rx").in_ring'
 	same "sent to it" 60 scope.out 'nic("web1"; "vnet0"; "rx").packets'
 	same "dropped, as it says itself" "[$dropped, $dropped]" scope.out \
 		'nic("web1"; "vnet0"; "rx") | [([.drops[].count] | add), .device_dropped]'
@@ -391,6 +392,8 @@ check_net_routed() {
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
 	same "hops" '["vnet0>virbr0 forward 503", "virbr0>eth0 forward 503", "eth0>eth0 queue 503"]' scope.out \
 		'hops("web1"; "vnet0"; "tx")'
+	same "it is said" '["what the guest sends by vnet0 leaves by eth0, and nothing comes back"]' scope.out \
+		'[vm("web1")[].findings[].text]'
 	same "way" '[["vnet0 > virbr0 > eth0", 503]]' scope.out '[nic("web1"; "vnet0"; "tx").ways[] | [.way, .packets]]'
 	note "$(cat nat 2>/dev/null || echo no) masquerading"
 }
