@@ -192,7 +192,9 @@ run_daemon_churn() {
 
 check_daemon_churn() {
 	local third=$((churn_vms / 3))
-	at_most "kB more" "$(($(awk '{ print $2 }' $((3 * third)).rss) - $(awk '{ print $2 }' $((2 * third)).rss)))" 512
+	# how many are in their grace at once, and so the heap's size, depends on how busy this machine is: one that
+	# is not forgotten takes 20 kB
+	at_most "kB more" "$(($(awk '{ print $2 }' $((3 * third)).rss) - $(awk '{ print $2 }' $((2 * third)).rss)))" 1024
 	at_most "descriptors more" "$(($(cat $((3 * third)).fds) - $(cat $third.fds)))" 0
 	at_most "VMs with series" "$(metric end.om kvmscope_vms)" 1
 	[ "$(metric last.om 'kvmscope_userspace_exits_total{vm="last",reason="io"}')" = 102 ] ||
