@@ -218,7 +218,7 @@ record-verifier: test-programs ## renews tests/kernels/verifier.tsv: the program
 record-kernels: # renews README's table of kernels, from what the last check-kernels has left
 	$(Q)tests/kernels/support write $(B)/kernels.tsv
 
-BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches)
+BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches blktrace-kernel)
 
 $(B)/bench/%.bpf.o: tests/bench/%.bpf.c | $(B)/bench
 	$(call say,BPF)
