@@ -65,15 +65,22 @@ static __noinline __u32 cell_new(__u32 owner, __u32 metric, __u64 key)
 	return n;
 }
 
+static __always_inline void record_value(__u64 *sum, __u64 *max, __u64 *bucket, __u64 value)
+{
+	__u32 b;
+
+	barrier_var(value); /* or clang compares its lower half, and the verifier sees no bound */
+	b = ks_hist_bucket(value);
+	*sum += value;
+	if (value > *max)
+		*max = value;
+	if (b < KS_HIST_BUCKETS) /* always: for the verifier */
+		bucket[b]++;
+}
+
 static __always_inline void record(struct ks_cell *cell, __u64 value)
 {
-	__u32 b = ks_hist_bucket(value);
-
-	cell->sum += value;
-	if (value > cell->max)
-		cell->max = value;
-	if (b < KS_HIST_BUCKETS) /* always: for the verifier */
-		cell->bucket[b]++;
+	record_value(&cell->sum, &cell->max, cell->bucket, value);
 }
 
 #endif

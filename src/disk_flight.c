@@ -22,33 +22,40 @@ static void add(struct disk_flight *list, size_t n, uint32_t whose, uint64_t sin
 		f->oldest_ns = now - since;
 }
 
+/* One that has got a request, which has been neither inserted nor issued yet, counts as that. */
 static void add_bio(struct disk_flight *list, size_t n, const volatile struct ks_bio *b)
 {
 	uint64_t bio = b->bio, q = b->q, g = b->g, now;
 	uint32_t whose = b->whose;
 
-	/* one that has a request is counted as that; its age is the request's, and more */
-	if (!bio || !q || g == KS_BIO_MERGED)
+	if (!bio || !q || g & KS_BIO_MERGED)
 		return;
 	now = clock_ns(CLOCK_MONOTONIC);
-	if (b->bio != bio || b->q != q || b->whose != whose)
-		return;
-	if (!g)
-		add(list, n, whose, q, now, true);
-	else if (KS_WHOSE_OP(whose) < n && now > q && now - q > list[KS_WHOSE_OP(whose)].oldest_ns)
-		list[KS_WHOSE_OP(whose)].oldest_ns = now - q;
+	if (b->bio == bio && b->q == q && b->whose == whose)
+		add(list, n, whose, q, now, !g);
+}
+
+/* When it began, as far as is known. */
+static uint64_t began(const volatile struct ks_request *r)
+{
+	const uint64_t times[] = {r->q, r->g, r->i, r->d};
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (times[i])
+			return times[i];
+	return 0;
 }
 
 static void add_request(struct disk_flight *list, size_t n, const volatile struct ks_request *r)
 {
-	uint64_t rq = r->rq, first = r->first, now;
+	uint64_t rq = r->rq, since = began(r), now;
 	uint32_t whose = r->whose;
 
-	if (!rq || !first)
+	if (!rq || !r->state || !since)
 		return;
 	now = clock_ns(CLOCK_MONOTONIC);
-	if (r->rq == rq && r->first == first && r->whose == whose)
-		add(list, n, whose, first, now, false);
+	if (r->rq == rq && r->state && began(r) == since && r->whose == whose)
+		add(list, n, whose, since, now, false);
 }
 
 /* How the kernel side has made them: its maps know. */

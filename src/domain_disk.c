@@ -88,7 +88,7 @@ static int configure(struct session *s, const struct features *f)
 	if (!(session__modes(s) & TRACE_DISK))
 		return 0;
 	n = sets(cpus);
-	err = err ?: session__set(s, "cfg_disk_stages", stages);
+	err = err ?: session__set(s, "cfg_disk_d2c", stages == KS_STAGE_D2C);
 	err = err ?: session__set(s, "cfg_disk_shift", 32 - __builtin_ctz(n));
 	err = err
 		      ?: session__set(s, "cfg_disk_bio_second",
@@ -284,13 +284,19 @@ static bool is_empty(const struct snap_subject *s, const struct disk_flight *f)
 static void add_disk(const struct snap_subject *s, void *arg)
 {
 	static const char *const ops[KS_DISK_OPS] = {"read", "write", "flush", "discard", "other"};
+	/* the kernel side measures some that come for nothing with those that were asked for */
 	static const struct {
 		const char *name;
 		enum ks_metric metric;
+		unsigned int stage;
 	} stages[] = {
-		{"q2g", KS_M_DISK_Q2G},	    {"g2i", KS_M_DISK_G2I}, {"i2d", KS_M_DISK_I2D},
-		{"d2c", KS_M_DISK_D2C},	    {"q2c", KS_M_DISK_Q2C}, {"size_bytes", KS_M_DISK_SIZE},
-		{"depth", KS_M_DISK_DEPTH},
+		{"q2g", KS_M_DISK_Q2G, KS_STAGE_Q2G},
+		{"g2i", KS_M_DISK_G2I, KS_STAGE_G2I},
+		{"i2d", KS_M_DISK_I2D, KS_STAGE_I2D},
+		{"d2c", KS_M_DISK_D2C, KS_STAGE_D2C},
+		{"q2c", KS_M_DISK_Q2C, KS_STAGE_Q2C},
+		{"size_bytes", KS_M_DISK_SIZE, KS_STAGES_ALL},
+		{"depth", KS_M_DISK_DEPTH, KS_STAGES_ALL},
 	};
 	static const struct {
 		const char *name;
@@ -307,6 +313,7 @@ static void add_disk(const struct snap_subject *s, void *arg)
 	};
 	struct filler *fill = arg;
 	const struct disk_state *st = fill->ctx->state;
+	const unsigned int asked = session__modes(st->session) / TRACE_DISK_STAGES;
 	const struct disk_flight *f = &st->flight[s->number < NUMBERS ? s->number : 0];
 	char name[DISK_NAME_MAX], alias[PATH_MAX], dev[24];
 	struct row *r;
@@ -331,7 +338,10 @@ static void add_disk(const struct snap_subject *s, void *arg)
 	row__u64(r, "waiting", f->waiting);
 	row__u64(r, "oldest_ns", f->oldest_ns);
 	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
-		add_hist(fill->ctx, s, r, stages[i].name, stages[i].metric);
+		if (stages[i].stage & asked)
+			add_hist(fill->ctx, s, r, stages[i].name, stages[i].metric);
+		else
+			row__null(r, stages[i].name);
 	add_failures(st, s, r);
 	fill->requests += s->n[KS_C_DISK_REQUESTS];
 }

@@ -19,6 +19,8 @@
 #define CELLS_DETAILS 8192
 /* Metrics that a subject shows, times CPUs that it shows them on: most show few on one or two. */
 #define CELLS_PER_SUBJECT 6
+/* Disks' subjects have theirs together, see struct ks_disk_hists: so many, times CPUs. */
+#define DISK_HISTS 1024
 
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
@@ -111,23 +113,29 @@ static int set_sizes(struct session *s, const struct session_opts *opts,
 {
 	uint32_t vcpus = opts->max_vcpus ? opts->max_vcpus : SESSION_VCPUS_DEFAULT;
 	uint32_t details = opts->modes & TRACE_DETAILS ? CELLS_DETAILS : 1;
-	uint32_t subjects = 0, cells;
+	uint32_t subjects = 0, hists = 1, with_cells = 0, cells;
 	int err = 0, cpus = libbpf_num_possible_cpus();
 
 	if (cpus < 0)
 		return cpus;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (domains[i]->subjects)
 			subjects = KS_SUBJECTS_DEFAULT;
-	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + subjects * CELLS_PER_SUBJECT;
+		if (domains[i]->subjects == KS_D_DISK)
+			hists = DISK_HISTS + 1;
+		else if (domains[i]->subjects)
+			with_cells = KS_SUBJECTS_DEFAULT;
+	}
+	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + with_cells * CELLS_PER_SUBJECT;
 
-	/* number 0 stands for none, in both */
+	/* number 0 stands for none, in all but the tallies */
 	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1, 0};
 	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), cells + 1, 0};
 	s->arrays[ARRAY_SUBJECTS] =
 		(struct array){-1, sizeof(struct ks_subject_slot), subjects + 1, 0};
 	s->arrays[ARRAY_TALLIES] =
 		(struct array){-1, sizeof(struct ks_tally), cpus * (subjects + 1), 0};
+	s->arrays[ARRAY_DISK_HISTS] = (struct array){-1, sizeof(struct ks_disk_hists), hists, 0};
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, vcpus + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, vcpus);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, vcpus * 2);
@@ -140,6 +148,8 @@ static int set_sizes(struct session *s, const struct session_opts *opts,
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.tallies, cpus * (subjects + 1));
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.subject_numbers, subjects + 1);
 	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_subjects, subjects + 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.disk_hists, hists);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_disk_hists, hists);
 	err = err ?: session__set(s, "cfg_subjects", subjects + 1);
 	return err;
 }
@@ -323,9 +333,11 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	s->arrays[ARRAY_CELLS].fd = bpf_map__fd(s->skel->maps.cells);
 	s->arrays[ARRAY_SUBJECTS].fd = bpf_map__fd(s->skel->maps.subjects);
 	s->arrays[ARRAY_TALLIES].fd = bpf_map__fd(s->skel->maps.tallies);
+	s->arrays[ARRAY_DISK_HISTS].fd = bpf_map__fd(s->skel->maps.disk_hists);
 	err = fill(s->skel->maps.free_vcpus, s->arrays[ARRAY_VCPUS].entries - 1);
 	err = err ?: fill(s->skel->maps.free_cells, s->arrays[ARRAY_CELLS].entries - 1);
 	err = err ?: fill(s->skel->maps.free_subjects, s->arrays[ARRAY_SUBJECTS].entries - 1);
+	err = err ?: fill(s->skel->maps.free_disk_hists, s->arrays[ARRAY_DISK_HISTS].entries - 1);
 	if (err)
 		*ret_error = xasprintf("BPF maps can't be filled: %s", strerror(-err));
 out:

@@ -126,14 +126,21 @@ int session__audit(struct session *s);
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
 
 /*
- * The mapped arrays: of struct ks_vcpu, ks_cell, ks_subject_slot and ks_tally. The last two have
- * one entry where no domain measures subjects.
+ * The mapped arrays: of struct ks_vcpu, ks_cell, ks_subject_slot, ks_tally and ks_disk_hists. The
+ * last three have one entry where no domain measures such.
  */
-enum session_array { ARRAY_VCPUS, ARRAY_CELLS, ARRAY_SUBJECTS, ARRAY_TALLIES, SESSION_ARRAYS };
+enum session_array {
+	ARRAY_VCPUS,
+	ARRAY_CELLS,
+	ARRAY_SUBJECTS,
+	ARRAY_TALLIES,
+	ARRAY_DISK_HISTS,
+	SESSION_ARRAYS,
+};
 struct array *session__array(struct session *s, enum session_array which);
 
 /*
- * Gives back a vCPU's slot, a cell or a subject that the kernel side does not write any more:
+ * Gives back a vCPU's slot, a cell, a disk's histograms or a subject that the kernel side does not write any more:
  * clears it and puts its number among the unused ones. 0 or -errno.
  */
 int session__give_back(struct session *s, enum session_array which, uint32_t number);

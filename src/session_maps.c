@@ -164,13 +164,17 @@ int session__give_back(struct session *s, enum session_array which, uint32_t num
 		[ARRAY_VCPUS] = s->skel->maps.free_vcpus,
 		[ARRAY_CELLS] = s->skel->maps.free_cells,
 		[ARRAY_SUBJECTS] = s->skel->maps.free_subjects,
+		[ARRAY_DISK_HISTS] = s->skel->maps.free_disk_hists,
 	};
-	static const char zero[sizeof(struct ks_vcpu) > sizeof(struct ks_cell)
-				       ? sizeof(struct ks_vcpu)
-				       : sizeof(struct ks_cell)];
+	static const union {
+		struct ks_vcpu vcpu;
+		struct ks_cell cell;
+		struct ks_subject_slot subject;
+		struct ks_disk_hists hists;
+	} zero;
 	int err;
 
-	err = bpf_map_update_elem(s->arrays[which].fd, &number, zero, BPF_ANY);
+	err = bpf_map_update_elem(s->arrays[which].fd, &number, &zero, BPF_ANY);
 	return err ?: bpf_map_update_elem(bpf_map__fd(unused[which]), NULL, &number, BPF_ANY);
 }
 

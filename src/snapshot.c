@@ -150,6 +150,20 @@ static void set_moment(struct snapshot *snap)
 
 /* --- cells */
 
+/* Those in use are the cell's. */
+static void copy_buckets(struct snapshot *snap, struct snap_cell *out, const uint64_t *bucket)
+{
+	out->first = snap->n_used;
+	if (snap->n_used + KS_HIST_BUCKETS > snap->cap_used) {
+		snap->cap_used = 2 * (snap->n_used + KS_HIST_BUCKETS);
+		snap->used = xreallocarray(snap->used, snap->cap_used, sizeof(*snap->used));
+	}
+	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++)
+		if (bucket[b])
+			snap->used[snap->n_used++] = (struct used_bucket){b, bucket[b]};
+	out->n = snap->n_used - out->first;
+}
+
 static void copy_cell(struct snapshot *snap, struct snap_cell *out, uint32_t number,
 		      struct ks_cell *shared)
 {
@@ -162,20 +176,12 @@ static void copy_cell(struct snapshot *snap, struct snap_cell *out, uint32_t num
 		.sum = shared->sum,
 		.off_wall = shared->off_wall,
 		.off_cpu = shared->off_cpu,
-		.first = snap->n_used,
 		.max = __atomic_exchange_n(&shared->max, 0, __ATOMIC_RELAXED),
 	};
 	memcpy(out->part, shared->part, sizeof(out->part));
 	if (out->metric == KS_M_EXIT)
 		out->part[KS_KERNEL] += out->sum; /* see struct ks_cell */
-	if (snap->n_used + KS_HIST_BUCKETS > snap->cap_used) {
-		snap->cap_used = 2 * (snap->n_used + KS_HIST_BUCKETS);
-		snap->used = xreallocarray(snap->used, snap->cap_used, sizeof(*snap->used));
-	}
-	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++)
-		if (shared->bucket[b])
-			snap->used[snap->n_used++] = (struct used_bucket){b, shared->bucket[b]};
-	out->n = snap->n_used - out->first;
+	copy_buckets(snap, out, (const uint64_t *)shared->bucket);
 	/* see struct ks_cell; those of off_wall are added where the two cells meet */
 	for (uint32_t i = 0; out->metric == KS_M_EXIT && i < out->n; i++)
 		out->count += snap->used[out->first + i].n;
@@ -187,6 +193,29 @@ static void take_cell(struct snapshot *snap, uint32_t number, struct ks_cell *sh
 		return;
 	snap->cell = xreallocarray(snap->cell, snap->n_cell + 1, sizeof(*snap->cell));
 	copy_cell(snap, &snap->cell[snap->n_cell++], number, shared);
+}
+
+/* A disk's histograms are cells like others, whose numbers follow those of the array of cells. */
+static void take_hists(struct snapshot *snap, uint32_t first_number, struct ks_disk_hists *shared)
+{
+	struct snap_cell *out;
+
+	if (!shared->owner)
+		return;
+	for (uint32_t i = 0; i < KS_DISK_METRICS; i++) {
+		struct ks_hist *h = &shared->of[i];
+
+		snap->cell = xreallocarray(snap->cell, snap->n_cell + 1, sizeof(*snap->cell));
+		out = &snap->cell[snap->n_cell++];
+		*out = (struct snap_cell){
+			.number = first_number + i,
+			.owner = shared->owner,
+			.metric = KS_M_DISK_Q2G + i,
+			.sum = h->sum,
+			.max = __atomic_exchange_n(&h->max, 0, __ATOMIC_RELAXED),
+		};
+		copy_buckets(snap, out, (const uint64_t *)h->bucket);
+	}
 }
 
 /* Reads one cell once more: its exit ended after it had been read. */
@@ -260,6 +289,7 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 {
 	struct snapshot *snap = xcalloc(1, sizeof(*snap));
 	struct ks_vcpu *v;
+	struct ks_disk_hists *h;
 	struct ks_cell *c;
 	uint32_t n;
 	int err;
@@ -287,6 +317,17 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 			break;
 	}
 	if (!c && errno)
+		goto fail;
+	for (uint32_t i = 1; (h = array__map(session__array(s, ARRAY_DISK_HISTS), i, &n)); i += n) {
+		size_t before = snap->n_cell;
+
+		for (uint32_t k = 0; k < n; k++)
+			take_hists(snap, subjects__hists_number(s, i + k), &h[k]);
+		array__unmap(session__array(s, ARRAY_DISK_HISTS), h, n);
+		if (!goes_on(session__array(s, ARRAY_DISK_HISTS), i, n, snap->n_cell > before))
+			break;
+	}
+	if (!h && errno)
 		goto fail;
 	land_flights(s, snap);
 	err = subjects__take(s, snap);

@@ -82,16 +82,30 @@ int subjects__take(struct session *s, struct snapshot *snap)
 	return each_tally(s, snap->subject, snap->n_subject, add_tally);
 }
 
+uint32_t subjects__hists_number(struct session *s, uint32_t hists)
+{
+	return session__array(s, ARRAY_CELLS)->entries + hists * KS_DISK_METRICS;
+}
+
 void subjects__give_back(struct session *s, const struct snapshot *snap,
 			 const struct snap_subject *subject)
 {
+	uint32_t cells = session__array(s, ARRAY_CELLS)->entries, hists;
 	struct snap_subject one = *subject;
 
 	/* first what leads to it */
 	bpf_map_delete_elem(session__map(s, "subject_numbers"), &one.who);
 	each_tally(s, &one, 1, clear_tally);
-	for (size_t i = 0; i < snap->n_cell; i++)
-		if (snap->cell[i].owner == one.number && snap->cell[i].metric >= KS_M_SUBJECTS)
-			session__give_back(s, ARRAY_CELLS, snap->cell[i].number);
+	for (size_t i = 0; i < snap->n_cell; i++) {
+		const struct snap_cell *c = &snap->cell[i];
+
+		if (c->owner != one.number || c->metric < KS_M_SUBJECTS)
+			continue;
+		hists = c->number < cells ? 0 : (c->number - cells) / KS_DISK_METRICS;
+		if (!hists)
+			session__give_back(s, ARRAY_CELLS, c->number);
+		else if (c->number == subjects__hists_number(s, hists)) /* once, for all of them */
+			session__give_back(s, ARRAY_DISK_HISTS, hists);
+	}
 	session__give_back(s, ARRAY_SUBJECTS, one.number);
 }

@@ -15,4 +15,7 @@ int subjects__take(struct session *s, struct snapshot *snap);
 void subjects__give_back(struct session *s, const struct snapshot *snap,
 			 const struct snap_subject *subject);
 
+/* The number that a disk's first histogram has among the cells of a snapshot; the others follow. */
+uint32_t subjects__hists_number(struct session *s, uint32_t hists);
+
 #endif

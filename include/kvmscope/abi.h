@@ -305,33 +305,45 @@ enum ks_disk_stages {
 struct ks_bio {
 	__u64 bio; /* its address in the kernel */
 	__u64 q;   /* when it was queued, CLOCK_MONOTONIC ns; 0: not known */
-	__u64 g;   /* when it got a request; 0: not yet */
+	__u64 g;   /* when it got a request; 0: not yet, or nobody asks */
 	__u32 whose;
 	__u32 bytes;
 };
-#define KS_BIO_MERGED (~0ULL) /* in place of g: it is part of another's request */
+#define KS_BIO_MERGED (1ULL << 63) /* or'ed to g: it is part of another's request */
 
 struct ks_bio_set {
 	struct ks_bio way[KS_DISK_WAYS];
 } __attribute__((aligned(64)));
 
+/*
+ * A request, from its insertion or issue on, with what was known of the bio that got it: that
+ * one's place is free from then on. A place is a cache line.
+ */
 enum ks_request_state {
 	KS_RQ_INSERTED = 1,
 	KS_RQ_ISSUED = 2,
-	KS_RQ_REQUEUED = 4, /* it has been issued before */
+	KS_RQ_REQUEUED = 4,   /* it has been issued before */
+	KS_RQ_SEQUENTIAL = 8, /* it begins where the one before ended */
+	KS_RQ_PARTIAL = 16,   /* a part of it has been done, and its size been recorded */
+	KS_RQ_DONE = 32,      /* counted; what it waits for is a flush behind it */
 };
+#define KS_RQ_DEPTH_SHIFT 8 /* the rest of state: how many the driver had, with it */
 
 struct ks_request {
 	__u64 rq;
-	__u64 t;     /* when it was inserted, from its issue on when that was */
-	__u64 first; /* when it began, as far as is known; 0: not known */
+	__u64 bio; /* that got it; 0: not known */
+	__u64 q;   /* these are as in struct ks_bio */
+	__u64 g;
+	__u64 i;       /* first inserted; 0: it was not */
+	__u64 d;       /* last issued */
+	__u64 d_first; /* with KS_RQ_REQUEUED: first issued */
 	__u32 whose;
-	__u32 state; /* enum ks_request_state, or'ed */
-};
+	__u32 state; /* enum ks_request_state, or'ed; 0: it has not been filled in yet */
+} __attribute__((aligned(64)));
 
 struct ks_request_set {
 	struct ks_request way[KS_DISK_WAYS];
-} __attribute__((aligned(64)));
+};
 
 /* A disk as a VM uses it, by the number of that subject. */
 struct ks_disk {
@@ -461,6 +473,25 @@ struct ks_hand {
 	/* the last of the host's own that went to a bridge; it may be an answer to the one in hand
 	 */
 	__u64 own, own_head, own_t, own_nic;
+};
+
+/*
+ * What a CPU has measured of a disk's subject: all its histograms in one place, for a request adds
+ * to most of them when it completes. The subject's tally has its number, in place of the first
+ * cell's.
+ */
+#define KS_DISK_METRICS (KS_M_DISK_DEPTH - KS_M_DISK_Q2G + 1)
+
+struct ks_hist {
+	__u64 sum;
+	__u64 max; /* since user space last took it */
+	__u64 bucket[KS_HIST_BUCKETS];
+};
+
+struct ks_disk_hists {
+	__u32 owner; /* number of the subject; 0: not in use */
+	__u32 pad;
+	struct ks_hist of[KS_DISK_METRICS]; /* by metric - KS_M_DISK_Q2G */
 };
 
 struct ks_cell {

@@ -198,6 +198,7 @@ typedef __u32 req_flags_t;
 struct request {
 	struct request_queue *q;
 	struct bio *bio;
+	struct bio *biotail;
 	blk_opf_t cmd_flags;
 	req_flags_t rq_flags;
 	unsigned int __data_len;

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Domain disk, bios: queued (Q), given a request (G), merged into one, split, remapped to another
+ * disk; and complete, where the device has no requests (device mapper, md).
+ */
+#include "vmlinux.h"
+#include "disk_whose.bpf.h"
+
+/* --- Q, G */
+
+static __always_inline int on_queue(const struct bio *bio, const bool typed)
+{
+	__u32 bytes = LOAD(bio, bi_iter.bi_size);
+	__u32 whose = bio_whose(bio, bytes, typed);
+	struct ks_bio *b = bio_place((__u64)bio, typed);
+
+	if (!b)
+		return 0;
+	b->g = 0;
+	b->whose = whose;
+	b->bytes = bytes;
+	b->q = 0;
+	if (whose != KS_WHOSE_IGNORED && !no_shape())
+		b->q = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/block_bio_queue")
+int disk__block_bio_queue_btf(__u64 *ctx)
+{
+	return on_queue((const struct bio *)ctx[0], true);
+}
+
+SEC("raw_tp/block_bio_queue")
+int disk__block_bio_queue_raw(__u64 *ctx)
+{
+	return on_queue((const struct bio *)arg_at(ctx, cfg_disk_bio_second), false);
+}
+
+/* Its time to here is recorded when it ends: with all of its other times, and once. */
+static __always_inline int on_getrq(__u64 bio)
+{
+	struct ks_bio *b = bio_find(bio);
+
+	if (b && b->whose != KS_WHOSE_IGNORED)
+		b->g = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/block_getrq")
+int disk__block_getrq_btf(__u64 *ctx)
+{
+	return on_getrq(ctx[0]);
+}
+
+SEC("raw_tp/block_getrq")
+int disk__block_getrq_raw(__u64 *ctx)
+{
+	return on_getrq(arg_at(ctx, cfg_disk_bio_second));
+}
+
+/*
+ * Of bios that became no request: of devices that have none, or that failed before they had one.
+ * One whose queue is not its device's is on its way back from a path of NVMe's multipath, as a
+ * request that tells its end itself: nvme_trace_bio_complete().
+ */
+static __always_inline int on_bio_complete(__u64 queue, const struct bio *bio, const bool typed)
+{
+	struct ks_bio *b = bio_find((__u64)bio);
+	struct ks_tally *t;
+	__u32 status;
+
+	if (!b || queue != (__u64)BPF_CORE_READ(bio_disk(bio), queue))
+		return 0;
+	t = b->whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(b->whose)) : NULL;
+	if (t) {
+		status = (__u8)LOAD(bio, bi_status);
+		t->n[KS_C_DISK_REQUESTS]++;
+		t->n[KS_C_DISK_BYTES] += b->bytes;
+		if (status)
+			on_error(t, KS_WHOSE_OP(b->whose), status);
+	}
+	bio_end(b, bpf_ktime_get_ns());
+	return 0;
+}
+
+/* block_bio_complete (q, bio), on all kernels */
+SEC("tp_btf/block_bio_complete")
+int disk__block_bio_complete_btf(__u64 *ctx)
+{
+	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], true);
+}
+
+SEC("raw_tp/block_bio_complete")
+int disk__block_bio_complete_raw(__u64 *ctx)
+{
+	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], false);
+}
+
+/* --- merges, splits, remaps */
+
+static __always_inline int on_merge(__u64 bio, const __u32 counter)
+{
+	struct ks_bio *b = bio_find(bio);
+	struct ks_tally *t;
+
+	if (!b || b->whose == KS_WHOSE_IGNORED)
+		return 0;
+	b->g |= KS_BIO_MERGED;
+	t = tally_here(KS_WHOSE_OP(b->whose));
+	if (t)
+		t->n[counter]++;
+	return 0;
+}
+
+SEC("tp_btf/block_bio_backmerge")
+int disk__block_bio_backmerge_btf(__u64 *ctx)
+{
+	return on_merge(ctx[0], KS_C_DISK_MERGED_BACK);
+}
+
+SEC("tp_btf/block_bio_frontmerge")
+int disk__block_bio_frontmerge_btf(__u64 *ctx)
+{
+	return on_merge(ctx[0], KS_C_DISK_MERGED_FRONT);
+}
+
+/* (q, rq, bio) where the queue is the first. See arg_at(). */
+static __always_inline __u64 merged_bio(const __u64 *ctx)
+{
+	__u64 bio;
+
+	if (cfg_disk_bio_second) {
+		bio = ctx[2];
+		barrier_var(bio);
+	} else {
+		bio = ctx[0];
+		barrier_var(bio);
+	}
+	return bio;
+}
+
+SEC("raw_tp/block_bio_backmerge")
+int disk__block_bio_backmerge_raw(__u64 *ctx)
+{
+	return on_merge(merged_bio(ctx), KS_C_DISK_MERGED_BACK);
+}
+
+SEC("raw_tp/block_bio_frontmerge")
+int disk__block_bio_frontmerge_raw(__u64 *ctx)
+{
+	return on_merge(merged_bio(ctx), KS_C_DISK_MERGED_FRONT);
+}
+
+/*
+ * A bio cut off another, which it has as bi_private (bio_chain()); the other is not queued again.
+ * The device mapper's bios have something else there, which is in no table.
+ */
+static __always_inline int on_split(const struct bio *bio, const bool typed)
+{
+	__u64 whole = (__u64)LOAD(bio, bi_private), q;
+	__u32 bytes = LOAD(bio, bi_iter.bi_size), whose;
+	struct ks_bio *b = bio_find(whole);
+	struct ks_tally *t;
+
+	if (!b)
+		b = bio_find((__u64)bio);
+	if (!b)
+		return 0;
+	q = b->q;
+	whose = b->whose;
+	t = whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(whose)) : NULL;
+	if (t)
+		t->n[KS_C_DISK_SPLIT]++;
+	if (b->bio != whole)
+		return 0;
+	b->bytes -= bytes;
+	b = bio_place((__u64)bio, typed);
+	if (!b)
+		return 0;
+	b->g = 0;
+	b->whose = whose;
+	b->bytes = bytes;
+	b->q = q;
+	return 0;
+}
+
+SEC("tp_btf/block_split")
+int disk__block_split_btf(__u64 *ctx)
+{
+	return on_split((const struct bio *)ctx[0], true);
+}
+
+SEC("raw_tp/block_split")
+int disk__block_split_raw(__u64 *ctx)
+{
+	return on_split((const struct bio *)arg_at(ctx, cfg_disk_bio_second), false);
+}
+
+/* From one disk to another, below it. Partitions are their disk. */
+static __always_inline int on_remap(const struct bio *bio, __u32 from)
+{
+	const struct gendisk *disk = bio_disk(bio);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, to = disk_dev(disk), number;
+	struct ks_subject who = {.part = KS_DISK_REMAP, .vm = vm_of(tgid), .domain = KS_D_DISK};
+	struct ks_tally *t;
+
+	if (who.vm == KS_VM_HOST)
+		who.vm = vm_behind(bio_blkg(bio, false), from);
+	if (who.vm == KS_VM_IGNORED)
+		return 0;
+	who.object = KS_REMAP(from, to);
+	number = subject_number(&who);
+	t = tally_here(number);
+	if (!t)
+		return 0;
+	/* a path of NVMe's multipath has no device file that would tell its name */
+	if (!t->n[KS_C_DISK_REQUESTS])
+		disk_subject(who.vm, disk);
+	t->n[KS_C_DISK_REQUESTS]++;
+	t->n[KS_C_DISK_BYTES] += BPF_CORE_READ(bio, bi_iter.bi_size);
+	return 0;
+}
+
+SEC("raw_tp/block_bio_remap")
+int disk__block_bio_remap_raw(__u64 *ctx)
+{
+	__u32 from;
+
+	if (cfg_disk_bio_second) {
+		from = ctx[2];
+		barrier_var(from);
+	} else {
+		from = ctx[1];
+		barrier_var(from);
+	}
+	return on_remap((const struct bio *)arg_at(ctx, cfg_disk_bio_second), from);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whose a bio or request is.
+ *
+ * That is found out when a bio is queued: by the process that queues it, else by the bio's cgroup
+ * (write-back, loop's and vhost's workers), else by who alone holds the device open. Never by who
+ * happens to run when it is issued or completes.
+ */
+#ifndef KVMSCOPE_DISK_WHOSE_BPF_H
+#define KVMSCOPE_DISK_WHOSE_BPF_H
+
+#include "disk.bpf.h"
+
+/* id of a cgroup that is one VM's alone -> the VM's number: user space's */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * KS_VMS_MAX);
+	__type(key, __u64);
+	__type(value, __u16);
+} disk_cgroups __weak SEC(".maps");
+
+/* dev_t of a device that one VM alone holds open -> the VM's number: user space's */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4 * KS_VMS_MAX);
+	__type(key, __u32);
+	__type(value, __u16);
+} disk_owners __weak SEC(".maps");
+
+/*
+ * What a CPU has found out last, by a hash of what it asked. User space clears it all whenever the
+ * tables above have changed.
+ */
+#define MEMOS 8
+struct ks_disk_memo {
+	__u64 device; /* 0: nothing is known */
+	__u64 blkg;
+	__u64 asked; /* tgid << 8 | operation */
+	__u64 whose;
+};
+struct ks_disk_memos {
+	struct ks_disk_memo memo[MEMOS];
+} __attribute__((aligned(64)));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_disk_memos);
+} disk_memos __weak SEC(".maps");
+
+/* struct gendisk of a bio (v5.12, 309dca309fc3: through its block device), by probe reads */
+static __always_inline const struct gendisk *bio_disk(const struct bio *bio)
+{
+	const struct bio___before_5_12 *before = (const void *)bio;
+
+	if (bpf_core_field_exists(bio->bi_bdev))
+		return BPF_CORE_READ(bio, bi_bdev, bd_disk);
+	return BPF_CORE_READ(before, bi_disk);
+}
+
+/* struct gendisk of a request (v5.17, f3fa33acca9f: through its queue); NULL: it has none */
+static __always_inline const struct gendisk *rq_disk(const struct request *rq)
+{
+	const struct request___before_5_17 *before = (const void *)rq;
+
+	if (bpf_core_field_exists(before->rq_disk))
+		return BPF_CORE_READ(before, rq_disk);
+	return BPF_CORE_READ(rq, q, disk);
+}
+
+/* As the kernel's own MKDEV(): 20 bits are the minor's. */
+static __always_inline __u32 disk_dev(const struct gendisk *disk)
+{
+	return BPF_CORE_READ(disk, major) << 20 | BPF_CORE_READ(disk, first_minor);
+}
+
+/* The dev_t by which a bio's device was opened: a partition's, too. */
+static __always_inline __u32 bio_dev(const struct bio *bio)
+{
+	if (bpf_core_field_exists(bio->bi_bdev))
+		return BPF_CORE_READ(bio, bi_bdev, bd_dev);
+	return disk_dev(bio_disk(bio));
+}
+
+/* The number of a disk itself, as a VM uses it. Notes its name. */
+static __noinline __u32 disk_subject(__u32 vm, const struct gendisk *disk)
+{
+	struct ks_subject who = {
+		.object = disk_dev(disk), .part = KS_DISK_ALL, .vm = vm, .domain = KS_D_DISK};
+	__u32 number = subject_number(&who);
+	struct ks_disk *d = bpf_map_lookup_elem(&disks, &number);
+
+	if (d && number && !d->name[0])
+		bpf_probe_read_kernel_str(d->name, sizeof(d->name), disk->disk_name);
+	return number;
+}
+
+/* The numbers of the two subjects that a VM's operation on a disk belongs to. */
+static __always_inline __u32 whose_of(__u32 vm, const struct gendisk *disk, __u32 op)
+{
+	struct ks_subject who = {
+		.object = disk_dev(disk), .part = op, .vm = vm, .domain = KS_D_DISK};
+
+	if (vm == KS_VM_IGNORED)
+		return KS_WHOSE_IGNORED;
+	return KS_WHOSE(subject_number(&who) & 0xffff, disk_subject(vm, disk) & 0xffff);
+}
+
+/* By what does not depend on who runs now: the cgroup, the device. */
+static __always_inline __u32 vm_behind(const struct blkcg_gq *blkg, __u32 dev)
+{
+	__u64 id = blkg ? BPF_CORE_READ(blkg, blkcg, css.cgroup, kn, id) : 0;
+	__u16 *vm = id ? bpf_map_lookup_elem(&disk_cgroups, &id) : NULL;
+
+	if (!vm)
+		vm = bpf_map_lookup_elem(&disk_owners, &dev);
+	return vm ? *vm : KS_VM_HOST;
+}
+
+static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg_gq *blkg,
+				       __u32 tgid, __u32 op)
+{
+	__u32 vm = tgid ? vm_of(tgid) : KS_VM_HOST;
+
+	if (vm == KS_VM_HOST)
+		vm = vm_behind(blkg, bio_dev(bio));
+	return whose_of(vm, bio_disk(bio), op);
+}
+
+static __always_inline const struct blkcg_gq *bio_blkg(const struct bio *bio, const bool typed)
+{
+	return bpf_core_field_exists(bio->bi_blkg) ? LOAD(bio, bi_blkg) : NULL;
+}
+
+static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
+{
+	switch (opf & 0xff) { /* REQ_OP_MASK */
+	case 0:		      /* REQ_OP_READ */
+		return KS_DISK_READ;
+	case 1: /* REQ_OP_WRITE; without data it is a flush: REQ_PREFLUSH */
+		return bytes ? KS_DISK_WRITE : KS_DISK_FLUSH;
+	case 2: /* REQ_OP_FLUSH */
+		return KS_DISK_FLUSH;
+	case 3: /* REQ_OP_DISCARD */
+	case 5: /* REQ_OP_SECURE_ERASE */
+		return KS_DISK_DISCARD;
+	default:
+		return KS_DISK_OTHER;
+	}
+}
+
+/* Whose a bio is that the current process queues. One program only may call this: the memo's
+ * writer. */
+static __always_inline __u32 bio_whose(const struct bio *bio, __u32 bytes, const bool typed)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), op, whose;
+	struct ks_disk_memos *memos = bpf_map_lookup_elem(&disk_memos, &cpu);
+	const struct blkcg_gq *blkg = bio_blkg(bio, typed);
+	struct ks_disk_memo *memo;
+	__u64 device, asked, tgid;
+
+	if (!memos)
+		return 0;
+	op = op_of(LOAD(bio, bi_opf), bytes);
+	if (bpf_core_field_exists(bio->bi_bdev))
+		device = (__u64)LOAD(bio, bi_bdev);
+	else
+		device = (__u64)bio_disk(bio);
+	tgid = bpf_get_current_pid_tgid() >> 32;
+	asked = tgid << 8 | op;
+	memo = &memos->memo[((__u32)device >> 10 ^ (__u32)tgid ^ op) & (MEMOS - 1)];
+	if (memo->device == device && memo->asked == asked && memo->blkg == (__u64)blkg)
+		return memo->whose;
+	whose = bio_whose_slow(bio, blkg, tgid, op);
+	memo->device = 0;
+	barrier();
+	memo->asked = asked;
+	memo->blkg = (__u64)blkg;
+	memo->whose = whose;
+	barrier();
+	memo->device = device;
+	return whose;
+}
+
+#endif
