@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -68,7 +69,10 @@ static void open_xdp(struct tap *t, const char *name)
 		.license = (unsigned long)"GPL",
 	};
 	union bpf_attr link = {};
+	/* before v5.11 (97306be45fbe), programs count as locked memory */
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
 
+	setrlimit(RLIMIT_MEMLOCK, &all);
 	link.link_create.prog_fd = syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
 	link.link_create.target_ifindex = if_nametoindex(name);
 	link.link_create.attach_type = BPF_XDP;
