@@ -104,10 +104,12 @@ check_check_command() {
 # --- what it takes
 
 run_start_and_size() {
+	tries=1 # in emulation its time tells nothing
+	[ -z "${LIVE:-}" ] || tries="1 2 3 4 5"
 	vm_start vm web1 $work
 	vm_go vm
 	mkfifo err
-	for try in 1 2 3 4 5; do
+	for try in $tries; do
 		begin=$(now)
 		"$KVMSCOPE" exits 2>err >out.$try </dev/null &
 		scope_pid=$!
@@ -117,7 +119,7 @@ run_start_and_size() {
 		done <err
 		echo "$begin $(now)" >>took
 		grep '^Vm\(RSS\|HWM\)' /proc/$scope_pid/status >size
-		scope_end try$try $scope_pid
+		scope_end try $scope_pid
 	done
 	rm err
 	vm_kill $vm_pid
@@ -126,11 +128,11 @@ run_start_and_size() {
 # Emulation makes it slow: the limit is one for this machine.
 check_start_and_size() {
 	local median
-	median=$(awk '{ print ($2 - $1) * 1000 }' took | sort -n | sed -n 3p)
+	median=$(awk '{ print ($2 - $1) * 1000 }' took | sort -n | sed -n "$((($(wc -l <took) + 1) / 2))p")
 	# wall time is noise where others share the machine: this catches what is broken, not what is slow
 	[ -z "${LIVE:-}" ] || at_most "ms to \"attached\", median of 5" "$median" 3000
 	at_most "kB resident" "$(awk '/VmRSS/ { print $2 }' size)" 20480
-	status_is try5 0
-	note "attached after $median ms (median of 5)"
+	status_is try 0
+	note "attached after $median ms (median of $(wc -l <took))"
 	note "$(awk '{ printf "%s%s %s kB", sep, $1, $2; sep = ", " }' size)"
 }
