@@ -327,6 +327,9 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 
 	line = text__format(t, "%s   %s", text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
 			    text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS));
+	/* of a loop device's file, what tells it from others is at the end */
+	if (alias && *alias == '/')
+		alias = strrchr(alias, '/') + 1;
 	if (alias)
 		line = text__format(t, "%s (%s)", line, text__safe(t, alias, 18));
 	line = text__format(t, "%s   %s   %s IOPS", line, row__get_text(d->disk, "op"),
@@ -480,6 +483,7 @@ void layout__disk_cache(struct text *t, const struct rows *vms)
 		uint64_t written = row__get_u64(vm, "vm_written_bytes");
 		uint64_t device_written = row__get_u64(vm, "device_written_bytes");
 		const char *how = images(t, vm, &cached);
+		bool known;
 
 		if (!asks(vm))
 			continue;
@@ -490,10 +494,11 @@ void layout__disk_cache(struct text *t, const struct rows *vms)
 		}
 		text__cell(t, text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS));
 		text__cell(t, how);
-		text__cell(t, text__bytes(t, read));
+		known = row__field(vm, "vm_read_bytes")->kind != FIELD_NULL;
+		text__cell(t, known ? text__bytes(t, read) : NULL);
 		text__cell(t, text__bytes(t, device_read));
 		text__cell(t, how && !cached ? "bypassed" : from_cache(t, read, device_read));
-		text__cell(t, text__bytes(t, written));
+		text__cell(t, known ? text__bytes(t, written) : NULL);
 		text__cell(t, text__bytes(t, device_written));
 	}
 	text__table_end(t);
