@@ -72,8 +72,8 @@ group_counts() {
 	grep "^$(cat /sys/block/"$3"/dev) " "$groups/$2/io.stat" >"$1" || : >"$1"
 }
 
-# counted FILE FIELD: of what group_counts left.
-counted() {
+# group_counted FILE FIELD: of what group_counts left.
+group_counted() {
 	tr ' ' '\n' <"$1" | sed -n "s/^$2=//p" | grep . || echo 0
 }
 
@@ -190,7 +190,7 @@ check_disk_write_back() {
 	for vm in db1:$((1009 * 4096)) web1:$((503 * 8192)) build:$((211 * 4096)); do
 		least=${vm#*:}
 		vm=${vm%:*}
-		same "$vm: bytes that its cgroup wrote" "$(counted $vm wbytes)" scope.out \
+		same "$vm: bytes that its cgroup wrote" "$(group_counted $vm wbytes)" scope.out \
 			"[disk(\"$vm\"; \"nullb0\"; \"write\").bytes] | add"
 		holds "$vm: and that is what it wrote" scope.out "[disk(\"$vm\"; \"nullb0\"; \"write\").bytes] |
 			must(add >= $least and add <= $least + 16384)"
@@ -229,7 +229,7 @@ run_disk_loop_below() {
 
 # Before v5.14 (c74d40e8b5e2) loop tells whom it works for only where it bypasses the page cache.
 loop_tells() {
-	[ "$(counted db1 rbytes)" != 0 ] || {
+	[ "$(group_counted db1 rbytes)" != 0 ] || {
 		note "this kernel's loop does not tell whom it works for"
 		return 1
 	}
@@ -240,10 +240,10 @@ check_disk_loop_below() {
 	lossless scope.out || return 0
 	same "on the loop devices" '[1009, 211, 503]' scope.out '[disk("db1"; "loop0"; "read", "write"),
 		disk("web1"; "loop1"; "read") | .count]'
-	same "the cgroup's on the loop device" "[$(counted db1.loop rios), $(counted db1.loop wbytes)]" scope.out \
+	same "the cgroup's on the loop device" "[$(group_counted db1.loop rios), $(group_counted db1.loop wbytes)]" scope.out \
 		'[(disk("db1"; "loop0"; "read").count), (disk("db1"; "loop0"; "write").bytes)]'
 	for vm in db1 web1; do
-		same "$vm: below, as its cgroup's" "[$(counted $vm rbytes), $(counted $vm wbytes)]" scope.out \
+		same "$vm: below, as its cgroup's" "[$(group_counted $vm rbytes), $(group_counted $vm wbytes)]" scope.out \
 			"[([disk(\"$vm\"; \"nullb0\"; \"read\").bytes] | add // 0), ([disk(\"$vm\"; \"nullb0\"; \"write\").bytes] | add // 0)]"
 	done
 	loop_tells || return 0
@@ -280,7 +280,7 @@ check_disk_throttled() {
 	lossless scope.out || return 0
 	same "each has its own" '[211, 864256, 1009]' scope.out '[(disk("db1"; "nullb0"; "read") | .count, .bytes),
 		disk("web1"; "nullb0"; "write").count]'
-	same "as its cgroup's" "[$(counted db1 rios), $(counted db1 rbytes)]" scope.out \
+	same "as its cgroup's" "[$(group_counted db1 rios), $(group_counted db1 rbytes)]" scope.out \
 		'[disk("db1"; "nullb0"; "read") | .count, .bytes]'
 	note "$(cat by_kworkers) queued by kworkers; Q2C, p50 $(value scope.out 'disk("db1"; "nullb0"; "read").q2c.p50')"
 }
@@ -318,7 +318,7 @@ check_disk_workers() {
 	same "by its own workers" '[1009, 503]' scope.out '[disk("db1"; "nullb0"; "read", "write").count]'
 	holds "and it was workers" scope.out "$(cat by_workers) | must(. >= 2113)"
 	same "with who else is in its cgroup" '[908]' scope.out '[disk("web1"; "nullb0"; "read").count]'
-	same "as its cgroup's" "$(counted web1 rios)" scope.out 'disk("web1"; "nullb0"; "read").count'
+	same "as its cgroup's" "$(group_counted web1 rios)" scope.out 'disk("web1"; "nullb0"; "read").count'
 	same "others are the host's" '[103, 843776]' scope.out '[disk("(host)"; "nullb0"; "read") | .count, .bytes]'
 	holds "and its share" scope.out 'vm("(host)")[0] | [.disk_requests, .disk_requests_of_all] | must(. == [103, 2523])'
 }
