@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -17,10 +18,15 @@
 #define CELLS_LEAST 512
 /* Room for details (ports, MSRs ...), where they are asked for. */
 #define CELLS_DETAILS 8192
-/* Metrics that a subject shows, times CPUs that it shows them on: most show few on one or two. */
-#define CELLS_PER_SUBJECT 6
-/* Disks' subjects have theirs together, see struct ks_disk_hists: so many, times CPUs. */
-#define DISK_HISTS 1024
+/*
+ * Metrics that a subject shows, times CPUs that it shows them on: most show few on one or two. On a
+ * large host its threads get around, so there are more.
+ */
+#define CELLS_PER_SUBJECT	 6
+#define CELLS_PER_SUBJECT_OF_CPU 8 /* CPUs for each cell more */
+/* Disks' subjects have theirs together, see struct ks_disk_hists: one for each CPU it shows on. */
+#define DISK_HISTS	   1024
+#define DISK_HISTS_PER_CPU 32
 
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
@@ -113,20 +119,21 @@ static int set_sizes(struct session *s, const struct session_opts *opts,
 {
 	uint32_t vcpus = opts->max_vcpus ? opts->max_vcpus : SESSION_VCPUS_DEFAULT;
 	uint32_t details = opts->modes & TRACE_DETAILS ? CELLS_DETAILS : 1;
-	uint32_t subjects = 0, hists = 1, with_cells = 0, cells;
+	uint32_t subjects = 0, hists = 1, with_cells = 0, per_subject, cells;
 	int err = 0, cpus = libbpf_num_possible_cpus();
 
 	if (cpus < 0)
 		return cpus;
+	per_subject = MAX((uint32_t)cpus / CELLS_PER_SUBJECT_OF_CPU, CELLS_PER_SUBJECT);
 	for (size_t i = 0; i < n; i++) {
 		if (domains[i]->subjects)
 			subjects = KS_SUBJECTS_DEFAULT;
 		if (domains[i]->subjects == KS_D_DISK)
-			hists = DISK_HISTS + 1;
+			hists = MAX(DISK_HISTS, DISK_HISTS_PER_CPU * (uint32_t)cpus) + 1;
 		else if (domains[i]->subjects)
 			with_cells = KS_SUBJECTS_DEFAULT;
 	}
-	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + with_cells * CELLS_PER_SUBJECT;
+	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + with_cells * per_subject;
 
 	/* number 0 stands for none, in all but the tallies */
 	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1, 0};

@@ -157,7 +157,7 @@ qemu_on() {
 # The same guest twice: past the page cache, and through it. As a loop device's, so that the disk's own
 # counts tell what reached it.
 run_disk_page_cache_of_qemu() {
-	local cache source
+	local cache source ra
 	source=$(dirname "$(readlink -f "$KVMGUEST")")/../../tests/guest/sector/sector.S
 	[ "$(uname -m)" = x86_64 ] || skip "its boot sector is for x86"
 	command -v qemu-system-x86_64 >/dev/null || skip "no QEMU here"
@@ -165,6 +165,8 @@ run_disk_page_cache_of_qemu() {
 	ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o sector sector.o
 	loop_begin 64
 	dd if=sector of="$loop" conv=notrunc,fsync 2>dd.log
+	ra=$(blockdev --getra "$loop")
+	trap 'blockdev --setra "$ra" "$loop"; losetup -d "$loop"; rm -r "$loop_dir"' EXIT
 	blockdev --setra 64 "$loop" # sectors: what is read ahead is no part of the question
 	for cache in none writeback; do
 		blockdev --flushbufs "$loop"
