@@ -260,6 +260,7 @@ run_disk_throttled() {
 	one=$vm_pid
 	group_vm "$group_web1" two web1 --out 3 --disk /dev/nullb0 --disk-writes 1009
 	echo "$(cat /sys/block/nullb0/dev) riops=200" >"$groups/$group_db1/io.max" || skip "this kernel does not throttle"
+	echo 1 >$tracing/tracing_on
 	echo 1 >$tracing/events/block/block_bio_queue/enable
 	scope_start scope disk -j
 	vm_go one
@@ -295,6 +296,7 @@ run_disk_workers() {
 	group_threads "$group_db1" "$one"
 	group_vm "$group_web1" two web1 --out 3 --disk /dev/nullb0 --disk-uring --disk-reads 601
 	echo 1 >$tracing/events/block/block_bio_queue/enable
+	echo 1 >$tracing/tracing_on # off, after a scenario with a trace of its own
 	scope_start scope disk -j
 	vm_work one
 	vm_work two

@@ -87,7 +87,7 @@ run_not_root() {
 check_not_root() {
 	local file
 	for file in exits cpu summary; do
-		error_is $file 3 'privilege is missing.*run as root$'
+		error_is $file 3 'privilege is missing.*run as root'
 	done
 	status_is check 3
 	says check.out '^no +privilege '
