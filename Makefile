@@ -218,7 +218,7 @@ record-verifier: test-programs ## renews tests/kernels/verifier.tsv: the program
 record-kernels: # renews README's table of kernels, from what the last check-kernels has left
 	$(Q)tests/kernels/support write $(B)/kernels.tsv
 
-BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach soak switches blktrace-kernel)
+BENCH := $(addprefix $(B)/bench/,floor.bpf.o attach sink soak switches blktrace-kernel)
 
 $(B)/bench/%.bpf.o: tests/bench/%.bpf.c | $(B)/bench
 	$(call say,BPF)
@@ -234,6 +234,7 @@ $(B)/bench/%: tests/bench/%.c | $(B)/bench
 
 bench: all static $(GUEST) $(BENCH) ## what an event costs, in instructions, beside its peers
 	$(Q)tests/bench/run $(B)
+	$(Q)tests/bench/net $(B)
 
 test: deps-test ## installs what the tests need, builds, runs them all
 	$(Q)$(MAKE) --no-print-directory -j2 all static $(GUESTS) $(BPF_TESTS) $(UNIT_TESTS) sanitized $(FUZZERS)

@@ -5,6 +5,9 @@
  *   netif_receive_skb         a guest has sent it by a tap, or somebody has sent us one
  *   net_dev_queue             it has come to an interface's queue: in between was a bridge, or the
  *                             host's protocols
+ *
+ * and in net_leave.bpf.c
+ *
  *   net_dev_start_xmit        the queue has let it go to the driver; a tap's puts it into its ring
  *   skb_copy_datagram_iovec   QEMU or vhost takes it from there
  *
@@ -15,158 +18,226 @@
 #include "net_look.bpf.h"
 #include "net_way.bpf.h"
 
-/* offset in the classic event's record, from tracefs' format file */
-const volatile __u32 cfg_copy_skb_at = 0;
-
-/* net_dev_xmit is traced, too */
-const volatile bool cfg_net_driver = false;
-
-#define ETH_HLEN       14
-#define NETDEV_TX_BUSY 0x10 /* include/linux/netdevice.h */
-
-/* Adds a packet to all that a guest sent or was sent. len: with its Ethernet header. */
-static __always_inline struct ks_tally *count_all(const struct ks_nic *nic, __u32 subject,
-						  const struct sk_buff *skb, __u32 len)
+/* Of what a guest sent: an ARP packet, or one to the broadcast address. */
+static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *header,
+				    __u16 protocol)
 {
-	struct ks_tally *t = tally_here(subject);
+	struct ks_nic *nic, *bridge;
 
-	if (!t)
-		return NULL;
-	t->n[KS_C_NET_PACKETS]++;
-	t->n[KS_C_NET_BYTES] += len;
-	t->n[KS_C_NET_SEGMENTS] += len > nic->mtu + ETH_HLEN ? gso_segments(skb) : 1;
-	return t;
+	if (protocol == ETH_P_ARP_BE) {
+		if (arp_operation(header) == ARP_REQUEST)
+			t->n[KS_C_NET_ARP_REQUESTS]++;
+		else
+			t->n[KS_C_NET_ARP_REPLIES]++;
+	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
+		t->n[KS_C_NET_DHCP_REQUESTS]++;
+		nic = nic_get(nr);
+		if (!nic)
+			return;
+		nic->asked_dhcp = 1;
+		bridge = nic_get(nic->master);
+		if (bridge)
+			bridge->asked_dhcp = 1;
+	}
+}
+
+/* Of what the host itself sends by a bridge: a DHCP reply, which its taps will see, or will not. */
+static __noinline void look_at_own(struct ks_nic_memo *m, const struct sk_buff *skb)
+{
+	struct ks_nic *bridge = nic_get(m->nr);
+	const void *head = BPF_CORE_READ(skb, head);
+	struct ks_tally *t;
+
+	if (!bridge || !bridge->asked_dhcp || skb->protocol != ETH_P_IP_BE ||
+	    udp_ports(head + BPF_CORE_READ(skb, network_header)) !=
+		    (PORT_BOOTPC << 16 | PORT_BOOTPS))
+		return;
+	t = tally_here(m->rx ?: nic_all(m, KS_NET_RX));
+	if (t)
+		t->n[KS_C_NET_DHCP_REPLIES]++;
+	bridge->asked_dhcp = 0;
 }
 
 /* A NIC's packet has come up to the stack: as many should as it has counted. */
-static __always_inline void count_seen(struct ks_nic *nic, __u32 nr, const struct sk_buff *skb)
+static __always_inline void count_seen(struct ks_net_cpu *c, struct ks_nic_memo *nic,
+				       const struct sk_buff *skb)
 {
-	struct ks_tally *t = tally_here(nic->rx ?: nic_all(nic, nr, KS_NET_RX));
+	struct ks_tally *t = tally_on(c, nic->rx ?: nic_all(nic, KS_NET_RX));
 
 	if (t) {
 		t->n[KS_C_NET_PACKETS]++;
-		t->n[KS_C_NET_SEGMENTS] += skb->len > nic->mtu ? gso_segments(skb) : 1;
+		t->n[KS_C_NET_SEGMENTS] += skb->len + ETH_HLEN > nic->large ? gso_segments(skb) : 1;
 	}
 }
 
 /* A guest has sent a packet: it begins its way. header: behind its Ethernet header. */
-static __always_inline __u32 guest_sent(struct ks_nic *nic, __u32 nr, const struct sk_buff *skb,
-					__u32 len, __u32 type, const void *header)
+static __always_inline __u32 guest_sent(struct ks_net_cpu *c, struct ks_nic_memo *nic,
+					const struct sk_buff *skb, __u32 len, __u32 type,
+					const void *header)
 {
 	__u32 subject = nic->tx;
 	struct ks_tally *t;
 
 	if (!subject)
-		subject = nic_all(nic, nr, KS_NET_TX);
-	t = count_all(nic, subject, skb, len);
+		subject = nic_all(nic, KS_NET_TX);
+	t = tally_on(c, subject);
 	if (!t)
 		return 0;
+	count_all(t, nic->large, skb, len);
 	if (type == PACKET_BROADCAST)
 		t->n[KS_C_NET_BROADCAST]++;
 	else if (type == PACKET_MULTICAST)
 		t->n[KS_C_NET_MULTICAST]++;
 	if (type == PACKET_BROADCAST || skb->protocol == ETH_P_ARP_BE)
-		look_at_sent(nic, t, header, skb->protocol);
+		look_at_sent(nic->nr, t, header, skb->protocol);
 	return subject;
+}
+
+/* The packet in hand has been handed up from a bridge to the host. */
+static __always_inline void handed_up(struct ks_net_cpu *c, const struct sk_buff *skb, __u32 nr)
+{
+	struct ks_hand *h = &c->hand;
+	__u64 since = hand_since(h), now = clock_next(since);
+
+	if (h->tx)
+		h->tx = hop(c, h->tap, KS_NET_TX, h->tx, nr, skb->len + ETH_HLEN, since, now,
+			    h->sent);
+	h->skb = (__u64)skb;
+	h->fresh = 0;
+	h->sent = 0;
+	hand_moves(h, nr, now);
+}
+
+/* What one end of a veth has received, the other may have transmitted: it goes on with its way. */
+static __noinline void veth_received(struct ks_net_cpu *c, __u64 skb, __u32 nr, __u32 len)
+{
+	struct ks_flight *f = flight_find(skb);
+	struct ks_nic *nic = nic_get(nr);
+	struct ks_hand *h = &c->hand;
+
+	if (!f || !nic || KS_FLIGHT_STAGE(f) != KS_NET_PASSED || f->nic != nic->lower)
+		return;
+	if (f->tx) {
+		h->tx = hop(c, f->tap, KS_NET_TX, f->tx, nr, len, f->t, h->t[0], false);
+		h->tap = f->tap;
+	}
+	f->skb = 0;
+}
+
+/* It may be some time until it goes on. */
+static __always_inline void keep(const struct sk_buff *skb, const __u32 stage, __u32 nr, __u64 now,
+				 __u32 tx, __u32 tap, __u32 rx)
+{
+	struct ks_flights *set = flights_of((__u64)skb);
+
+	if (set)
+		flight_put(set, flight_among(set, (__u64)skb), skb, stage, nr, now, tx, tap, rx);
+}
+
+/* All that is not simply new, and from a tap. */
+static __noinline void received(struct ks_net_cpu *c, struct ks_nic_memo *nic,
+				const struct sk_buff *skb)
+{
+	struct ks_hand *h = &c->hand;
+	__u32 flags = nic->flags;
+	const struct ks_nic *below;
+	__u64 now;
+
+	if (!(flags & (KS_NIC_VM | KS_NIC_FEEDS))) {
+		h->n = 0;
+		h->fresh = 0;
+		return;
+	}
+	if (flags & KS_NIC_COUNTS)
+		count_seen(c, nic, skb);
+	if (hand_has(h, skb)) {
+		handed_up(c, skb, nic->nr);
+		return;
+	}
+	now = clock_first(h);
+	hand_take(h, skb, nic->nr, now);
+	if (flags & KS_NIC_MACVTAP) { /* broadcasts come to a macvtap like this */
+		below = nic_get(nic->nr);
+		keep(skb, KS_NET_MAYBE, below && below->lower ? below->lower : nic->nr, now, 0, 0,
+		     0);
+		return;
+	}
+	if (flags & KS_NIC_VM) {
+		h->tx = guest_sent(c, nic, skb, skb->len + ETH_HLEN,
+				   BPF_CORE_READ_BITFIELD(skb, pkt_type), skb->data);
+		h->tap = nic->nr;
+	} else if (flags & KS_NIC_VETH) {
+		veth_received(c, (__u64)skb, nic->nr, skb->len + ETH_HLEN);
+	}
+	if (flags & KS_NIC_KEEPS)
+		keep(skb, KS_NET_MAYBE, nic->nr, now, h->tx, h->tap, 0);
 }
 
 SEC("tp_btf/netif_receive_skb")
 int net__netif_receive_skb_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct ks_hand *h = hand_here();
-	struct ks_nic *nic = NULL, *tap;
-	__u32 nr = nic_of(skb->dev, &nic);
-	struct ks_flight *f = NULL, fresh = {};
-	__u64 now;
-	__u32 tx;
+	const struct net_device *dev = skb->dev;
+	struct ks_net_cpu *c;
+	struct ks_nic_memo *nic;
+	struct ks_hand *h;
 
-	if (!nr || !nic || !(nic->flags & (KS_NIC_VM | KS_NIC_FEEDS))) {
-		h->n = 0;
+	if (nic_is_other(dev))
+		return 0;
+	c = cpu_here();
+	if (!c)
+		return 0;
+	nic = nic_of(c, dev);
+	if (!nic)
+		return 0;
+	if ((nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP | KS_NIC_KEEPS)) != KS_NIC_VM ||
+	    skb->skb_iif) {
+		received(c, nic, skb);
 		return 0;
 	}
-	if (nic->flags & KS_NIC_COUNTS)
-		count_seen(nic, nr, skb);
-	if (skb->skb_iif && hand_has(h, skb)) {
-		/* the same, handed up from a bridge to the host */
-		now = clock_next(hand_since(h));
-		tap = nic_get(h->tap);
-		if (h->tx && tap)
-			h->tx = hop(tap, h->tap, KS_NET_TX, h->tx, nr, skb->len + ETH_HLEN,
-				    hand_since(h), now, h->sent);
-		h->skb = (__u64)skb;
-		h->sent = 0;
-		hand_moves(h, nr, now);
-		return 0;
-	}
-	now = clock_first(h);
-	hand_take(h, skb, nr, now);
-	if (nic->flags & KS_NIC_MACVTAP) { /* broadcasts come to a macvtap like this */
-		fresh.t = now;
-		fresh.nic = nic->lower ?: nr;
-		fresh.iif = flight_iif(skb, KS_NET_MAYBE);
-		flight_put(skb, flight_find(skb), &fresh);
-		return 0;
-	}
-	if (nic->flags & KS_NIC_VM) {
-		h->tx = guest_sent(nic, nr, skb, skb->len + ETH_HLEN,
-				   BPF_CORE_READ_BITFIELD(skb, pkt_type), skb->data);
-		h->tap = nr;
-	} else if (nic->flags & KS_NIC_VETH) {
-		f = flight_find(skb);
-		if (f && KS_FLIGHT_STAGE(f) == KS_NET_PASSED && f->nic == nic->lower) {
-			tap = nic_get(f->tap);
-			tx = f->tx;
-			if (tap && tx) {
-				h->tx = hop(tap, f->tap, KS_NET_TX, tx, nr, skb->len + ETH_HLEN,
-					    f->t, now, false);
-				h->tap = f->tap;
-			}
-			f->skb = 0;
-			f = NULL;
-		}
-	}
-	if (nic->flags & KS_NIC_KEEPS) {
-		fresh.t = now;
-		fresh.tx = h->tx;
-		fresh.tap = h->tap;
-		fresh.nic = nr;
-		fresh.iif = flight_iif(skb, KS_NET_MAYBE);
-		flight_put(skb, f ?: flight_find(skb), &fresh);
+	h = &c->hand;
+	hand_take(h, skb, nic->nr, clock_first(h));
+	h->tap = nic->nr;
+	h->tx = guest_sent(c, nic, skb, skb->len + ETH_HLEN, BPF_CORE_READ_BITFIELD(skb, pkt_type),
+			   skb->data);
+	if (h->tx) {
+		h->iif = nic->ifindex;
+		h->fresh = (__u64)skb;
 	}
 	return 0;
 }
 
 /* What a guest is sent has come to its tap. Records the hops before. Returns its way. */
-static __always_inline __u32 guest_queued(struct ks_nic *tap, __u32 nr, const struct ks_hand *h,
-					  __u32 places, __u32 len, __u64 now)
+static __noinline __u32 guest_queued(struct ks_net_cpu *c, __u32 tap, __u32 places, __u32 len,
+				     __u64 now)
 {
+	const struct ks_hand *h = &c->hand;
 	__u64 since = 0;
 	__u32 way = 0;
 
 	for (__u32 i = 0; i < KS_HAND_PLACES; i++) {
 		if (i >= places)
 			break;
-		way = hop(tap, nr, KS_NET_RX, way, h->nic[i], len, since, h->t[i], false);
+		way = hop(c, tap, KS_NET_RX, way, h->nic[i], len, since, h->t[i], false);
 		since = h->t[i];
 	}
-	return hop(tap, nr, KS_NET_RX, way, nr, len, since, now, false);
+	return hop(c, tap, KS_NET_RX, way, tap, len, since, now, false);
 }
 
 /* The same for what the host has sent by a bridge. */
-static __always_inline __u32 own_queued(struct ks_nic *tap, __u32 nr, const struct ks_hand *h,
-					__u32 len, __u64 now)
+static __noinline __u32 own_queued(struct ks_net_cpu *c, __u32 tap, __u32 len, __u64 now)
 {
-	__u32 way = hop(tap, nr, KS_NET_RX, 0, h->own_nic, len, 0, 0, false);
+	const struct ks_hand *h = &c->hand;
+	__u32 way = hop(c, tap, KS_NET_RX, 0, h->own_nic, len, 0, 0, false);
 
-	return hop(tap, nr, KS_NET_RX, way, nr, len, h->own_t, now, false);
+	return hop(c, tap, KS_NET_RX, way, tap, len, h->own_t, now, false);
 }
 
 /* Is what is in flight the same packet, or a new one at the same address? */
 static __always_inline bool flight_is(const struct ks_flight *f, const struct sk_buff *skb,
-				      const struct ks_nic *nic, __u32 nr)
+				      __u32 nr)
 {
-	const struct ks_nic *from;
+	const struct ks_nic *nic, *from;
 
 	if (KS_FLIGHT_IIF(f) != (skb->skb_iif & 0xffffff) && KS_FLIGHT_STAGE(f) != KS_NET_MAYBE)
 		return false;
@@ -174,298 +245,151 @@ static __always_inline bool flight_is(const struct ks_flight *f, const struct sk
 		return true;
 	if (KS_FLIGHT_STAGE(f) != KS_NET_PASSED)
 		return false;
+	nic = nic_get(nr);
 	from = nic_get(f->nic);
-	return nic->master == f->nic || (from && from->lower == nr);
+	return (nic && nic->master == f->nic) || (from && from->lower == nr);
+}
+
+/* Did the host itself send it, to the bridge that this interface is a port of? */
+static __always_inline bool is_own(const struct ks_hand *h, const struct sk_buff *skb, __u32 nr)
+{
+	const struct ks_nic *nic;
+
+	if (h->own != (__u64)skb && h->own_head != (__u64)skb->head)
+		return false;
+	nic = nic_get(nr);
+	return nic && nic->master == h->own_nic;
+}
+
+/* All that is not simply a guest's, on its way to a NIC. */
+static __noinline void queued(struct ks_net_cpu *c, struct ks_nic_memo *nic,
+			      const struct sk_buff *skb, struct ks_flights *set)
+{
+	__u32 nr = nic->nr, flags = nic->flags, iif = skb->skb_iif, tx = 0, rx = 0, tap = 0;
+	bool held, own = false, copy = false;
+	struct ks_flight *place = flight_among(set, (__u64)skb), *f = place;
+	struct ks_hand *h = &c->hand;
+	__u64 since = 0, now;
+
+	if (f && !flight_is(f, skb, nr))
+		f = NULL;
+	held = hand_has(h, skb);
+	if (f) {
+		tx = f->tx;
+		tap = f->tap;
+		since = f->t;
+		if (KS_FLIGHT_STAGE(f) == KS_NET_MAYBE && !held) {
+			hand_take(h, skb, f->nic, since);
+			h->tx = tx;
+			h->tap = tap;
+			held = true;
+		}
+	} else if (held) {
+		tx = h->tx;
+		tap = h->tap;
+		since = hand_since(h);
+		copy = h->sent;
+	} else if (!iif) {
+		own = is_own(h, skb, nr);
+	}
+	if (flags & KS_NIC_MACVTAP && !f && !held) {
+		tx = guest_sent(c, nic, skb, skb->len, address_type(skb->data),
+				skb->data + ETH_HLEN);
+		tap = nr;
+		now = clock_first(h);
+	} else if (flags & KS_NIC_BRIDGE && !f && !held) {
+		now = clock_first(h);
+		if (iif) { /* through the host, from where we do not look */
+			hand_take(h, skb, nr, now);
+			return;
+		}
+		h->own = (__u64)skb;
+		h->own_head = (__u64)skb->head;
+		h->own_t = now;
+		h->own_nic = nr;
+		look_at_own(nic, skb);
+		return;
+	} else if (tx || held || flags & KS_NIC_VM) {
+		if (!tx && !(flags & (KS_NIC_VM | KS_NIC_BRIDGE))) {
+			if (f)
+				f->skb = 0; /* through the host, and no VM's */
+			return;
+		}
+		now = held || f ? clock_next(since) : own ? clock_next(h->own_t) : clock_first(h);
+		if (tx)
+			tx = hop(c, tap, KS_NET_TX, tx, nr, skb->len, since, now, copy);
+		if ((flags & (KS_NIC_VM | KS_NIC_MACVTAP)) == KS_NIC_VM) {
+			if (own)
+				rx = own_queued(c, nr, skb->len, now);
+			else
+				rx = guest_queued(c, nr, held ? h->n : 0, skb->len, now);
+		}
+		if (held && flags & KS_NIC_BRIDGE) {
+			h->skb = (__u64)skb;
+			h->head = (__u64)skb->head;
+			hand_moves(h, nr, now);
+		}
+		if (held) {
+			h->sent = 1;
+			h->fresh = 0;
+		}
+	} else {
+		return;
+	}
+	if (skb->len > nic->large) {
+		h->large = (__u64)skb;
+		h->large_nic = nr;
+	}
+	if (tx || rx)
+		flight_put(set, place, skb, KS_NET_QUEUED, nr, now, tx, tap, rx);
+	else if (f)
+		f->skb = 0;
 }
 
 SEC("tp_btf/net_dev_queue")
 int net__net_dev_queue_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct ks_nic *nic = NULL, *tap = NULL;
-	__u32 nr = nic_of(skb->dev, &nic);
-	struct ks_flight *f, fresh = {};
-	__u32 iif, tx = 0, tap_nr = 0;
-	bool held, own, copy = false;
+	const struct net_device *dev = skb->dev;
+	struct ks_nic_memo *nic;
+	struct ks_net_cpu *c;
+	struct ks_flights *set;
+	struct ks_tally *t;
 	struct ks_hand *h;
-	__u64 since = 0, now;
+	__u64 since, now;
+	__u32 way;
 
-	if (!nr || !nic)
+	if (nic_is_other(dev))
 		return 0;
-	h = hand_here();
-	f = flight_find(skb);
-	iif = skb->skb_iif;
-	if (f && !flight_is(f, skb, nic, nr))
-		f = NULL;
-	held = iif && hand_has(h, skb);
-	own = !iif && (h->own == (__u64)skb || h->own_head == (__u64)skb->head) &&
-	      nic->master == h->own_nic;
-	if (f) {
-		tx = f->tx;
-		tap_nr = f->tap;
-		since = f->t;
-		if (KS_FLIGHT_STAGE(f) == KS_NET_MAYBE && !held) {
-			h->skb = (__u64)skb;
-			h->head = (__u64)skb->head;
-			h->tx = tx;
-			h->tap = tap_nr;
-			h->n = 1;
-			h->sent = 0;
-			h->t[0] = since;
-			h->nic[0] = f->nic;
-			held = true;
-		}
-	} else if (held) {
-		tx = h->tx;
-		tap_nr = h->tap;
-		since = hand_since(h);
-		copy = h->sent;
-	}
-	if (nic->flags & KS_NIC_MACVTAP && !f && !held) {
-		tx = guest_sent(nic, nr, skb, skb->len, address_type(skb->data),
-				skb->data + ETH_HLEN);
-		tap_nr = nr;
-		now = clock_first(h);
-	} else if (nic->flags & KS_NIC_BRIDGE && !f && !held) {
-		now = clock_first(h);
-		if (iif) { /* through the host, from where we do not look */
-			hand_take(h, skb, nr, now);
-			return 0;
-		}
-		h->own = (__u64)skb;
-		h->own_head = (__u64)skb->head;
-		h->own_t = now;
-		h->own_nic = nr;
-		if (nic->asked_dhcp && skb->protocol == ETH_P_IP_BE)
-			look_at_own(nic, nr, skb);
+	c = cpu_here();
+	if (!c)
 		return 0;
-	} else if (tx || held || nic->flags & KS_NIC_VM) {
-		if (!tx && !(nic->flags & (KS_NIC_VM | KS_NIC_BRIDGE))) {
-			if (f)
-				f->skb = 0; /* through the host, and no VM's */
-			return 0;
-		}
-		now = held || f ? clock_next(since) : own ? clock_next(h->own_t) : clock_first(h);
-		tap = nic_get(tap_nr);
-		if (tx && tap)
-			tx = hop(tap, tap_nr, KS_NET_TX, tx, nr, skb->len, since, now, copy);
-		if (nic->flags & KS_NIC_VM && !(nic->flags & KS_NIC_MACVTAP)) {
-			if (own)
-				fresh.rx = own_queued(nic, nr, h, skb->len, now);
-			else
-				fresh.rx = guest_queued(nic, nr, h, held ? h->n : 0, skb->len, now);
-		}
-		if (held && nic->flags & KS_NIC_BRIDGE) {
-			h->skb = (__u64)skb;
-			h->head = (__u64)skb->head;
-			hand_moves(h, nr, now);
-		}
-		if (held)
-			h->sent = 1;
-	} else {
+	nic = nic_of(c, dev);
+	if (!nic)
+		return 0;
+	set = flights_of((__u64)skb);
+	if (!set)
+		return 0;
+	h = &c->hand;
+	if (h->fresh != (__u64)skb || h->iif != skb->skb_iif || skb->len > nic->simple ||
+	    flight_is_among(set, (__u64)skb)) {
+		queued(c, nic, skb, set);
 		return 0;
 	}
-	fresh.t = now;
-	fresh.tx = tx;
-	fresh.nic = nr;
-	fresh.tap = tap_nr;
-	fresh.iif = flight_iif(skb, KS_NET_QUEUED);
-	if (skb->len > nic->mtu + ETH_HLEN) {
-		h->large = (__u64)skb;
-		h->large_key = flight_key(skb);
-		h->large_nic = nr;
+	h->fresh = 0;
+	h->sent = 1;
+	way = nic->way;
+	if (nic->from != h->tx) {
+		way = way_to(c, h->tap, KS_NET_TX, h->tx, nic->nr);
+		nic->way = way;
+		nic->from = way ? h->tx : 0;
 	}
-	if (fresh.tx || fresh.rx)
-		flight_put(skb, f ?: flight_find(skb), &fresh);
-	else if (f)
-		f->skb = 0;
-	return 0;
-}
-
-static __always_inline void record_wait(__u32 subject, const __u32 metric, __u64 ns)
-{
-	struct ks_tally *t = tally_here(subject);
-
-	if (t)
-		tally_record(t, subject, metric, ns);
-}
-
-/*
- * An unknown packet leaves an interface: it may be a segment of the one that this CPU has put there
- * last. With the first of them that one's wait is over. (Where another CPU cuts it up, its end is
- * not seen.)
- */
-static __always_inline void segment_leaves(__u32 nic)
-{
-	struct ks_hand *h = hand_here();
-	struct ks_flight *f;
-	__u64 now;
-
-	if (!h->large || h->large_nic != nic)
-		return;
-	f = flight_among(flights_at(h->large_key), (void *)h->large);
-	h->large = 0;
-	if (!f || f->nic != nic || KS_FLIGHT_STAGE(f) != KS_NET_QUEUED)
-		return;
-	now = clock_next(f->t);
-	if (now && f->t && f->tx)
-		record_wait(f->tx, KS_M_NET_QUEUE, now - f->t);
-	if (now && f->t && f->rx)
-		record_wait(f->rx, KS_M_NET_QUEUE, now - f->t);
-	f->skb = 0;
-}
-
-SEC("tp_btf/net_dev_start_xmit")
-int net__net_dev_start_xmit_btf(__u64 *ctx)
-{
-	struct sk_buff *skb = (void *)ctx[0];
-	struct net_device *dev = (void *)ctx[1];
-	struct ks_nic *nic = NULL;
-	__u32 nr = nic_of(dev, &nic), rx = 0;
-	struct ks_flight *f, fresh = {};
-	struct ks_tally *t;
-	bool ring;
-	__u64 now;
-
-	if (!nr || !nic)
-		return 0;
-	ring = (nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP)) == KS_NIC_VM;
-	if (ring) {
-		rx = nic->rx ?: nic_all(nic, nr, KS_NET_RX);
-		t = count_all(nic, rx, skb, skb->len);
-		if (t)
-			look_at_received(nic, t, skb);
-	}
-	f = flight_find(skb);
-	if (f && (f->nic != nr || KS_FLIGHT_STAGE(f) != KS_NET_QUEUED))
-		f = NULL;
-	if (!f)
-		segment_leaves(nr);
-	if (!f && !ring)
-		return 0;
-	if (f) {
-		now = clock_next(f->t);
-		if (now && f->t) {
-			if (f->tx)
-				record_wait(f->tx, KS_M_NET_QUEUE, now - f->t);
-			if (f->rx)
-				record_wait(f->rx, KS_M_NET_QUEUE, now - f->t);
-		}
-		if (!ring && !(nic->flags & KS_NIC_PASSES) && !cfg_net_driver) {
-			f->skb = 0;
-			return 0;
-		}
-		f->t = now;
-		f->iif = flight_iif(skb, ring ? KS_NET_RING : KS_NET_PASSED);
-		return 0;
-	}
-	/* past the queue (AF_PACKET's bypass), or a segment that the host has made */
-	fresh.t = clock_first(hand_here());
-	fresh.rx = rx;
-	fresh.nic = nr;
-	fresh.iif = flight_iif(skb, KS_NET_RING);
-	flight_put(skb, flight_find(skb), &fresh);
-	return 0;
-}
-
-/* With --driver: the driver has accepted a packet, or has not. The packet itself may be gone. */
-SEC("tp_btf/net_dev_xmit")
-int net__net_dev_xmit_btf(__u64 *ctx)
-{
-	const void *skb = (const void *)ctx[0];
-	struct net_device *dev = (void *)ctx[2];
-	struct ks_nic *nic = NULL;
-	__u32 nr = nic_of(dev, &nic), subject;
-	struct ks_flight *f;
-	struct ks_tally *t;
-	__u64 now;
-
-	if (!nr || !nic)
-		return 0;
-	f = flight_find(skb);
-	if (!f || f->nic != nr ||
-	    (KS_FLIGHT_STAGE(f) != KS_NET_PASSED && KS_FLIGHT_STAGE(f) != KS_NET_RING))
-		return 0;
-	subject = f->tx ?: f->rx;
-	t = tally_here(subject);
+	t = tally_on(c, way);
 	if (!t)
 		return 0;
-	if ((__u32)ctx[1] == NETDEV_TX_BUSY) {
-		t->n[KS_C_NET_REQUEUES]++;
-		f->iif = KS_FLIGHT_IIF(f) | KS_NET_QUEUED << 24;
-		return 0;
-	}
-	now = clock_next(f->t);
-	if (now && f->t)
-		tally_record(t, subject, KS_M_NET_DRIVER, now - f->t);
-	if (KS_FLIGHT_STAGE(f) == KS_NET_PASSED)
-		f->skb = 0;
+	since = h->t[0];
+	now = clock_next(since);
+	flight_put(set, NULL, skb, KS_NET_QUEUED, nic->nr, now, way, h->tap, 0);
+	count_hop(t, way, skb->len, since, now);
 	return 0;
-}
-
-/*
- * Between a device and a macvtap's ring there is no event (net/core/dev.c, another_round): what was
- * received by the device, and is taken now, was in the ring.
- */
-static __noinline void macvtap_took(struct ks_flight *f)
-{
-	const struct sk_buff *skb = (const void *)f->skb;
-	__u32 from = f->nic, nr, way, len;
-	struct ks_nic *nic = NULL;
-	struct ks_tally *t;
-	__u64 now = clock_next(f->t);
-
-	nr = macvtap_of(BPF_CORE_READ(skb, dev), &nic);
-	f->skb = 0;
-	if (!nr || !nic)
-		return;
-	t = tally_here(nic->rx ?: nic_all(nic, nr, KS_NET_RX));
-	len = BPF_CORE_READ(skb, len);
-	if (t) {
-		t->n[KS_C_NET_PACKETS]++;
-		t->n[KS_C_NET_BYTES] += len;
-		t->n[KS_C_NET_SEGMENTS] += len > nic->mtu + ETH_HLEN ? gso_segments(skb) : 1;
-	}
-	way = hop(nic, nr, KS_NET_RX, 0, from, len, 0, 0, false);
-	way = hop(nic, nr, KS_NET_RX, way, nr, len, 0, 0, false);
-	if (way && now && f->t)
-		record_wait(way, KS_M_NET_RING_WAIT, now - f->t);
-}
-
-/* The VMM or vhost has taken a packet; so do sockets of the host's programs, with theirs. */
-static __always_inline void on_copy(struct ks_flight *f)
-{
-	__u64 now;
-
-	if (!f)
-		return;
-	if (KS_FLIGHT_STAGE(f) == KS_NET_MAYBE) {
-		macvtap_took(f);
-		return;
-	}
-	if (KS_FLIGHT_STAGE(f) != KS_NET_RING)
-		return;
-	now = clock_next(f->t);
-	if (now && f->t)
-		record_wait(f->rx, KS_M_NET_RING_WAIT, now - f->t);
-	f->skb = 0;
-}
-
-SEC("tp_btf/skb_copy_datagram_iovec")
-int net__skb_copy_datagram_iovec_btf(__u64 *ctx)
-{
-	on_copy(flight_find((void *)ctx[0]));
-	return 0;
-}
-
-SEC("tp/skb/skb_copy_datagram_iovec")
-int net__skb_copy_datagram_iovec_tp(void *ctx)
-{
-	static volatile __u64 base;
-	__u64 skb = 0;
-
-	bpf_probe_read_kernel(&skb, sizeof(skb), ctx + cfg_copy_skb_at);
-	base = (__u64)hands; /* as a number, which skb is here, too */
-	on_copy(flight_among(flights_at(skb - base), (void *)skb));
-	return TP_PASS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Packets: which interface is it, what is known of a packet under way, and its way's number.
+ * Packets: which interface is it, and what is known of a packet under way.
  *
  * From a tap to the NIC a packet mostly stays one struct sk_buff, and one CPU does it all in one
  * go: so each CPU remembers the packet that it has received last (its "hand"), by address and, for
@@ -10,11 +10,17 @@
  * An address comes back as soon as its packet is freed. skb->skb_iif tells old from new: the stack
  * sets it to the interface that has received the packet last, and a packet that
  * is new (or has changed its namespace: skb_scrub_packet()) has 0.
+ *
+ * Most packets of a host are no VM's: each program first asks whether the interface is one that
+ * does not matter, and then its CPU's memo what it is. What a CPU has not found out yet is searched
+ * in what user space has told.
  */
 #ifndef KVMSCOPE_NET_BPF_H
 #define KVMSCOPE_NET_BPF_H
 
 #include "subject.bpf.h"
+
+#define ETH_HLEN 14
 
 /* one packet in so many is followed: the clock is read for it */
 __weak const volatile __u32 cfg_net_sample = 1;
@@ -27,14 +33,14 @@ struct {
 	__type(value, struct ks_nic);
 } nics __weak SEC(".maps");
 
-/* number of the first interface of a chain, by ifindex */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u16);
-} nic_places __weak SEC(".maps");
+/* Number of the first interface of a chain, by ifindex modulo their number. */
+__weak __u16 nic_places[KS_NIC_PLACES];
+
+/*
+ * Addresses of interfaces that do not matter, by their hash. Most packets of a host are no VM's,
+ * and end here. User space empties it whenever it has told of one more.
+ */
+__weak __u64 nic_others[1 << KS_NIC_OTHERS_SHIFT];
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -44,11 +50,63 @@ struct {
 	__type(value, struct ks_flights);
 } flights __weak SEC(".maps");
 
-__weak struct ks_hand hands[KS_MAX_CPUS] __attribute__((aligned(64)));
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ks_net_cpu);
+} net_cpus __weak SEC(".maps");
 
-static __always_inline struct ks_hand *hand_here(void)
+/*
+ * Golden ratio: addresses of one slab, whose low bits are alike, spread evenly. Their low halves
+ * do. The verifier lets nobody multiply a pointer, but half of one is a number to it: the copy has
+ * to be one, which the compiler would leave out.
+ */
+static __always_inline __u32 address_hash(__u64 address, const __u32 bits)
 {
-	return &hands[bpf_get_smp_processor_id() & (KS_MAX_CPUS - 1)];
+	__u32 low;
+
+	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
+	return low * 0x9e3779b1U >> (32 - bits);
+}
+
+/* --- what this CPU knows */
+
+static __noinline void memos_clear(struct ks_net_cpu *c)
+{
+	c->stale = 0; /* first: what user space changes from now on makes it stale again */
+	c->tallies = bpf_get_smp_processor_id() * cfg_subjects;
+	for (int i = 0; i < 2 << KS_NIC_MEMOS_SHIFT; i++)
+		c->nic[i].dev = 0;
+	for (int i = 0; i < KS_WAY_MEMOS; i++)
+		c->way[i].key = 0;
+}
+
+/* Without a look at the memos. NULL: never, but the verifier does not know. */
+static __always_inline struct ks_net_cpu *cpu_any(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(&net_cpus, &cpu);
+}
+
+/* Only where bottom halves are off: a CPU's memos have one writer. */
+static __always_inline struct ks_net_cpu *cpu_here(void)
+{
+	struct ks_net_cpu *c = cpu_any();
+
+	if (c && c->stale)
+		memos_clear(c);
+	return c;
+}
+
+/* This CPU's tally of a subject. */
+static __always_inline struct ks_tally *tally_on(const struct ks_net_cpu *c, __u32 subject)
+{
+	__u32 at = c->tallies + subject;
+
+	return subject ? bpf_map_lookup_elem(&tallies, &at) : NULL;
 }
 
 /* --- interfaces */
@@ -62,45 +120,78 @@ static __always_inline struct ks_nic *nic_get(__u32 number)
  * The number of an interface; 0: user space has not told of it. A device at another address under
  * the same number is another one, of which it has not told yet.
  */
-static __always_inline __u32 nic_find(const struct net_device *dev, __s32 ifindex, __u32 netns,
-				      const bool typed, struct ks_nic **ret)
+static __noinline __u32 nic_find(__u64 dev, __s32 ifindex)
 {
-	__u32 place = ifindex & (KS_NIC_PLACES - 1), n;
-	__u16 *first = bpf_map_lookup_elem(&nic_places, &place);
+	__u32 n = nic_places[ifindex & (KS_NIC_PLACES - 1)];
 	struct ks_nic *nic;
 
-	if (!first || !*first)
-		return 0;
-	n = *first;
 	for (int i = 0; i < 8; i++) {
 		nic = nic_get(n);
 		if (!nic)
 			return 0;
-		if (nic->dev == (__u64)dev)
-			break;
+		if (nic->dev == dev)
+			return n;
 		if (nic->ifindex == ifindex &&
-		    nic->netns == (typed ? dev->nd_net.net->ns.inum : netns)) {
+		    nic->netns ==
+			    BPF_CORE_READ((const struct net_device *)dev, nd_net.net, ns.inum)) {
 			if (nic->dev)
 				return 0;
-			nic->dev = (__u64)dev;
-			break;
+			nic->dev = dev;
+			return n;
 		}
 		n = nic->next;
 	}
-	*ret = nic;
-	return nic->dev == (__u64)dev ? n : 0;
+	return 0;
 }
 
-static __always_inline __u32 nic_of(const struct net_device *dev, struct ks_nic **ret)
+/* m: the two at its hash, of which the first is the newer. */
+static __noinline bool nic_learn(struct ks_nic_memo *m, __u64 dev, __s32 ifindex)
 {
-	return nic_find(dev, dev->ifindex, 0, true, ret);
+	__u32 nr = nic_find(dev, ifindex);
+	const struct ks_nic *nic = nic_get(nr);
+
+	if (!nic || !nic->flags) {
+		nic_others[address_hash(dev, KS_NIC_OTHERS_SHIFT)] = dev;
+		return false;
+	}
+	m[1] = m[0];
+	m->ifindex = ifindex;
+	m->nr = nr;
+	m->flags = nic->flags;
+	m->large = nic->mtu + ETH_HLEN;
+	m->simple = nic->flags & (KS_NIC_VM | KS_NIC_BRIDGE) ? 0 : m->large;
+	m->tx = nic->tx;
+	m->rx = nic->rx;
+	m->from = 0;
+	m->dev = dev;
+	return true;
 }
 
-/* The same for a pointer that the verifier knows no type of. */
-static __always_inline __u32 nic_of_untyped(const struct net_device *dev, struct ks_nic **ret)
+/* The program's first question. */
+static __always_inline bool nic_is_other(const struct net_device *dev)
 {
-	return nic_find(dev, BPF_CORE_READ(dev, ifindex), BPF_CORE_READ(dev, nd_net.net, ns.inum),
-			false, ret);
+	return nic_others[address_hash((__u64)dev, KS_NIC_OTHERS_SHIFT)] == (__u64)dev;
+}
+
+/* NULL: it does not matter. */
+static __always_inline struct ks_nic_memo *nic_of(struct ks_net_cpu *c,
+						  const struct net_device *dev)
+{
+	struct ks_nic_memo *m = &c->nic[2 * address_hash((__u64)dev, KS_NIC_MEMOS_SHIFT)];
+	__s32 ifindex = dev->ifindex;
+
+	if (m->dev == (__u64)dev && m->ifindex == ifindex)
+		return m;
+	if (m[1].dev == (__u64)dev && m[1].ifindex == ifindex)
+		return m + 1;
+	if (!nic_learn(m, (__u64)dev, ifindex))
+		return NULL;
+	return m;
+}
+
+static __always_inline bool nic_matters(__s32 ifindex)
+{
+	return nic_places[ifindex & (KS_NIC_PLACES - 1)];
 }
 
 /* The number of a macvtap that a packet's dev may be, or 0. */
@@ -111,53 +202,47 @@ static __always_inline __u32 macvtap_of(const struct net_device *dev, struct ks_
 	/* no kernel address: sockets keep something else there, as in udp_skb_scratch() */
 	if ((__u64)dev >> 56 != 0xff)
 		return 0;
-	nr = nic_of_untyped(dev, ret);
-	return nr && *ret && (*ret)->flags & KS_NIC_MACVTAP ? nr : 0;
+	nr = nic_find((__u64)dev, BPF_CORE_READ(dev, ifindex));
+	*ret = nic_get(nr);
+	return *ret && (*ret)->flags & KS_NIC_MACVTAP ? nr : 0;
 }
 
 /* --- packets under way */
 
-/*
- * The verifier lets nobody calculate with the address of what it knows the type of; but the
- * distance between two addresses is a number.
- */
-static __always_inline __u64 flight_key(const void *skb)
+static __always_inline struct ks_flights *flights_of(__u64 skb)
 {
-	__u64 key = (__u64)skb - (__u64)hands;
-
-	barrier_var(key);
-	return key;
-}
-
-static __always_inline struct ks_flights *flights_at(__u64 key)
-{
-	/* the low bits of a slab's addresses are alike */
-	__u32 set = (key * 0x9e3779b97f4a7c15ULL) >> 40 & (KS_FLIGHT_SETS - 1);
+	__u32 set = address_hash(skb, KS_FLIGHT_SETS_SHIFT);
 
 	return bpf_map_lookup_elem(&flights, &set);
 }
 
-static __always_inline struct ks_flight *flight_among(struct ks_flights *set, const void *skb)
+static __always_inline struct ks_flight *flight_among(struct ks_flights *set, __u64 skb)
 {
-	if (!set)
-		return NULL;
-	if (set->way[0].skb == (__u64)skb)
+	if (set->way[0].skb == skb)
 		return &set->way[0];
-	if (set->way[1].skb == (__u64)skb)
+	if (set->way[1].skb == skb)
 		return &set->way[1];
-	if (set->way[2].skb == (__u64)skb)
+	if (set->way[2].skb == skb)
 		return &set->way[2];
-	if (set->way[3].skb == (__u64)skb)
+	if (set->way[3].skb == skb)
 		return &set->way[3];
 	return NULL;
 }
 
-static __always_inline struct ks_flight *flight_find(const void *skb)
+static __always_inline bool flight_is_among(const struct ks_flights *set, __u64 skb)
 {
-	return flight_among(flights_at(flight_key(skb)), skb);
+	return set->way[0].skb == skb || set->way[1].skb == skb || set->way[2].skb == skb ||
+	       set->way[3].skb == skb;
 }
 
-/* A place for a packet: its own, an unused one, or that of the one that is best given up. */
+static __always_inline struct ks_flight *flight_find(__u64 skb)
+{
+	struct ks_flights *set = flights_of(skb);
+
+	return set ? flight_among(set, skb) : NULL;
+}
+
+/* A place for a packet that has none: an unused one, or that of the one that is best given up. */
 static __noinline struct ks_flight *flight_evict(struct ks_flights *set)
 {
 	struct ks_flight *f, *victim = &set->way[0];
@@ -175,33 +260,32 @@ static __noinline struct ks_flight *flight_evict(struct ks_flights *set)
 	return victim;
 }
 
-static __always_inline void flight_put(const void *skb, struct ks_flight *f,
-				       const struct ks_flight *value)
+static __always_inline __u32 flight_iif(const struct sk_buff *skb, const __u32 stage)
 {
-	struct ks_flights *set;
+	return (skb->skb_iif & 0xffffff) | stage << 24;
+}
 
+/* f: its place, or NULL. */
+static __always_inline void flight_put(struct ks_flights *set, struct ks_flight *f,
+				       const struct sk_buff *skb, const __u32 stage, __u32 nic,
+				       __u64 t, __u32 tx, __u32 tap, __u32 rx)
+{
 	if (!f) {
-		set = flights_at(flight_key(skb));
-		if (!set)
-			return;
 		f = set->way[0].skb ? flight_evict(set) : &set->way[0];
 		if (!f)
 			return;
 	}
 	f->skb = 0;
-	f->t = value->t;
-	f->tx = value->tx;
-	f->rx = value->rx;
-	f->nic = value->nic;
-	f->tap = value->tap;
-	f->iif = value->iif;
+	f->t = t;
+	f->tx = tx;
+	f->rx = rx;
+	f->nic = nic;
+	f->tap = tap;
+	f->iif = flight_iif(skb, stage);
 	f->skb = (__u64)skb;
 }
 
-static __always_inline __u32 flight_iif(const struct sk_buff *skb, const __u32 stage)
-{
-	return (skb->skb_iif & 0xffffff) | stage << 24;
-}
+/* --- the clock */
 
 /* The clock, for a packet whose way begins; 0: it is not followed. */
 static __always_inline __u64 clock_first(struct ks_hand *hand)

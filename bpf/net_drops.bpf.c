@@ -36,8 +36,9 @@ static __noinline void count_drop(__u32 part, __u64 cause, __u32 at)
 static __always_inline void on_free(const struct sk_buff *skb, const struct net_device *dev,
 				    const void *head, __u32 iif, __u64 cause)
 {
-	struct ks_flight *f = flight_find(skb);
-	struct ks_hand *h = hand_here();
+	struct ks_flight *f = flight_find((__u64)skb);
+	struct ks_net_cpu *c;
+	struct ks_hand *h;
 	struct ks_nic *nic = NULL;
 	__u32 stage, nr, last, part = 0;
 
@@ -56,14 +57,21 @@ static __always_inline void on_free(const struct sk_buff *skb, const struct net_
 			return;
 		}
 	}
-	if (!iif || !h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
+	/* in hand, unless it has gone on to where nobody looks */
+	c = iif && !(dev && nic_is_other(dev)) ? cpu_any() : NULL;
+	if (!c)
+		return;
+	h = &c->hand;
+	if (!h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
 		return;
 	last = h->n - 1;
 	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
 	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
 	count_drop(part, cause, nr << 16 | KS_NET_RECEIVED);
-	if (h->skb == (__u64)skb)
+	if (h->skb == (__u64)skb) {
 		h->n = 0;
+		h->fresh = 0;
+	}
 }
 
 SEC("tp_btf/kfree_skb")

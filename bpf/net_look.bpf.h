@@ -7,7 +7,7 @@
 #ifndef KVMSCOPE_NET_LOOK_BPF_H
 #define KVMSCOPE_NET_LOOK_BPF_H
 
-#include "net_way.bpf.h"
+#include "net.bpf.h"
 
 /* as they are in memory: network byte order, read by a little-endian machine */
 #define ETH_P_IP_BE  0x0008
@@ -43,6 +43,15 @@ static __noinline __u32 gso_segments(const struct sk_buff *skb)
 	return (len - HEADERS_LEN + size - 1) / size ?: 1;
 }
 
+/* Adds a packet to all that a guest sent or was sent. len: with its Ethernet header. */
+static __always_inline void count_all(struct ks_tally *t, __u32 large, const struct sk_buff *skb,
+				      __u32 len)
+{
+	t->n[KS_C_NET_PACKETS]++;
+	t->n[KS_C_NET_BYTES] += len;
+	t->n[KS_C_NET_SEGMENTS] += len > large ? gso_segments(skb) : 1;
+}
+
 /* Not kernel_word(): libbpf 1.1 can't link two objects that name the same kfunc. */
 static __always_inline __u64 word_at(const void *addr)
 {
@@ -74,70 +83,6 @@ static __always_inline __u32 address_type(const void *frame)
 	__u64 to = word_at(frame) << 16;
 
 	return to == ~0ULL << 16 ? PACKET_BROADCAST : to & 1 << 16 ? PACKET_MULTICAST : 0;
-}
-
-/* Of what a guest sent: an ARP packet, or one to the broadcast address. */
-static __noinline void look_at_sent(struct ks_nic *nic, struct ks_tally *t, const void *header,
-				    __u16 protocol)
-{
-	struct ks_nic *bridge;
-
-	if (protocol == ETH_P_ARP_BE) {
-		if (arp_operation(header) == ARP_REQUEST)
-			t->n[KS_C_NET_ARP_REQUESTS]++;
-		else
-			t->n[KS_C_NET_ARP_REPLIES]++;
-	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
-		t->n[KS_C_NET_DHCP_REQUESTS]++;
-		nic->asked_dhcp = 1;
-		bridge = nic_get(nic->master);
-		if (bridge)
-			bridge->asked_dhcp = 1;
-	}
-}
-
-/* Of what the host itself sends by a bridge: a DHCP reply, which its taps will see, or will not. */
-static __noinline void look_at_own(struct ks_nic *bridge, __u32 nr, const struct sk_buff *skb)
-{
-	const void *head = BPF_CORE_READ(skb, head);
-	struct ks_tally *t;
-
-	if (udp_ports(head + BPF_CORE_READ(skb, network_header)) !=
-	    (PORT_BOOTPC << 16 | PORT_BOOTPS))
-		return;
-	t = tally_here(bridge->rx ?: nic_all(bridge, nr, KS_NET_RX));
-	if (t)
-		t->n[KS_C_NET_DHCP_REPLIES]++;
-	bridge->asked_dhcp = 0;
-}
-
-/* Of what a guest is sent. The host's own packets have no type yet: their addresses tell. */
-static __always_inline void look_at_received(struct ks_nic *nic, struct ks_tally *t,
-					     const struct sk_buff *skb)
-{
-	__u32 type = BPF_CORE_READ_BITFIELD(skb, pkt_type);
-	__u16 protocol = skb->protocol;
-	const void *header;
-
-	if (!skb->skb_iif)
-		type = address_type(skb->data);
-	if (type == PACKET_BROADCAST)
-		t->n[KS_C_NET_BROADCAST]++;
-	else if (type == PACKET_MULTICAST)
-		t->n[KS_C_NET_MULTICAST]++;
-	if (protocol != ETH_P_ARP_BE && !nic->asked_dhcp)
-		return;
-	header = (const void *)skb->head + skb->network_header;
-	if (protocol == ETH_P_ARP_BE) {
-		if (arp_operation(header) == ARP_REQUEST)
-			t->n[KS_C_NET_ARP_REQUESTS]++;
-		else
-			t->n[KS_C_NET_ARP_REPLIES]++;
-	} else if (protocol == ETH_P_IP_BE &&
-		   udp_ports(header) == (PORT_BOOTPC << 16 | PORT_BOOTPS)) {
-		t->n[KS_C_NET_DHCP_REPLIES]++;
-		nic->asked_dhcp = 0;
-	}
 }
 
 #endif

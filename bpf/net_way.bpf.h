@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Ways: where a packet in hand has been, and the subject that stands for its way so far. A way is
- * known by the way before and the interface that the packet has come to; each interface of a VM
- * remembers those that were taken last, so that no look-up is needed for most packets.
+ * known by the way before and the interface that the packet has come to; each CPU, and each
+ * interface of a VM, remembers those that were taken last, so that no look-up is needed for most
+ * packets.
  */
 #ifndef KVMSCOPE_NET_WAY_BPF_H
 #define KVMSCOPE_NET_WAY_BPF_H
@@ -16,6 +17,7 @@ static __always_inline void hand_take(struct ks_hand *h, const struct sk_buff *s
 {
 	h->skb = (__u64)skb;
 	h->head = (__u64)skb->head;
+	h->fresh = 0;
 	h->tx = 0;
 	h->tap = 0;
 	h->n = 1;
@@ -37,9 +39,11 @@ static __always_inline void hand_moves(struct ks_hand *h, __u32 nic, __u64 now)
 	h->n = at + 1;
 }
 
+/* A new packet at its address has been received by nobody, or by an interface that we pass over. */
 static __always_inline bool hand_has(const struct ks_hand *h, const struct sk_buff *skb)
 {
-	return h->n && (h->skb == (__u64)skb || h->head == (__u64)skb->head);
+	return h->n && skb->skb_iif && (h->skb == (__u64)skb || h->head == (__u64)skb->head) &&
+	       nic_matters(skb->skb_iif);
 }
 
 /* When the packet in hand came to where it was last. */
@@ -78,50 +82,98 @@ static __noinline __u32 way_find(struct ks_nic *tap, __u32 tap_nr, __u32 dir, __
 	return number;
 }
 
-/* The way that leads from parent to an interface. */
-static __always_inline __u32 way_to(struct ks_nic *tap, __u32 tap_nr, const __u32 dir, __u32 parent,
+/* tap: its number, and the direction above (KS_WAY_RX). */
+static __noinline __u32 way_learn(struct ks_way_memo *m, __u32 tap, __u32 parent, __u32 nic)
+{
+	__u32 dir = tap >> 16 & 1, way = 0;
+	struct ks_nic *k = nic_get(tap & 0xffff);
+	__u64 last;
+
+	m->key = 0;
+	if (!k)
+		return 0;
+	last = k->way[dir][nic & 7];
+	if (last >> 24 == ((__u64)parent << 16 | nic))
+		way = last & 0xffffff;
+	else
+		way = way_find(k, tap & 0xffff, dir, parent, nic);
+	if (way) {
+		m->way = way;
+		m->key = (__u64)parent << 32 | (tap & 0xffff) << 16 | nic;
+	}
+	return way;
+}
+
+/*
+ * The way that leads from parent to an interface. The memos' key has no direction: what a guest
+ * sent comes from a subject always, what it is sent has the direction in the subject before, or
+ * none.
+ */
+static __always_inline __u32 way_to(struct ks_net_cpu *c, __u32 tap, const __u32 dir, __u32 parent,
 				    __u32 nic)
 {
-	__u64 last = tap->way[dir][nic & 7];
+	struct ks_way_memo *m = &c->way[(parent ^ tap ^ nic) & (KS_WAY_MEMOS - 1)];
 
-	if (last >> 24 == ((__u64)parent << 16 | nic))
-		return last & 0xffffff;
-	return way_find(tap, tap_nr, dir, parent, nic);
+	if (m->key == ((__u64)parent << 32 | tap << 16 | nic))
+		return m->way;
+	return way_learn(m, dir << 16 | tap, parent, nic);
 }
 
 /* All that a guest sent, or was sent, by one interface. */
-static __noinline __u32 nic_all(struct ks_nic *nic, __u32 nr, __u32 dir)
+static __noinline __u32 nic_all(struct ks_nic_memo *m, __u32 dir)
 {
 	struct ks_subject who = {
 		.object = KS_NET_OBJECT(0, 0, KS_NET_ALL, 0),
-		.part = nr << 1 | (dir & 1),
-		.vm = nic->vm,
+		.part = (__u32)m->nr << 1 | (dir & 1),
 		.domain = KS_D_NET,
 	};
-	__u32 number = subject_number(&who);
+	struct ks_nic *nic = nic_get(m->nr);
+	__u32 number;
 
+	if (!nic)
+		return 0;
+	who.vm = nic->vm;
+	number = subject_number(&who);
 	if (dir)
-		nic->rx = number;
+		m->rx = nic->rx = number;
 	else
-		nic->tx = number;
+		m->tx = nic->tx = number;
 	return number;
 }
 
+/* A packet has come this way. */
+static __always_inline void count_hop(struct ks_tally *t, __u32 way, __u32 len, __u64 since,
+				      __u64 now)
+{
+	t->n[KS_C_NET_PACKETS]++;
+	t->n[KS_C_NET_BYTES] += len;
+	if (since && now)
+		tally_record(t, way, KS_M_NET_HOP, now - since);
+}
+
 /* One hop more of what a guest sent: the packet is at this interface now. Returns its way. */
-static __always_inline __u32 hop(struct ks_nic *tap, __u32 tap_nr, const __u32 dir, __u32 parent,
+static __always_inline __u32 hop(struct ks_net_cpu *c, __u32 tap, const __u32 dir, __u32 parent,
 				 __u32 nic, __u32 len, __u64 since, __u64 now, bool copy)
 {
-	__u32 way = way_to(tap, tap_nr, dir, parent, nic);
-	struct ks_tally *t = tally_here(way);
+	__u32 way = way_to(c, tap, dir, parent, nic);
+	struct ks_tally *t = tally_on(c, way);
 
 	if (!t)
 		return 0;
-	t->n[KS_C_NET_PACKETS]++;
-	t->n[KS_C_NET_BYTES] += len;
-	t->n[KS_C_NET_COPIES] += copy;
-	if (since && now)
-		tally_record(t, way, KS_M_NET_HOP, now - since);
+	count_hop(t, way, len, since, now);
+	if (copy)
+		t->n[KS_C_NET_COPIES]++;
 	return way;
+}
+
+/* A value of a subject that a packet counts to. */
+static __always_inline void record_wait(const struct ks_net_cpu *c, __u32 subject,
+					const __u32 metric, __u64 ns)
+{
+	struct ks_tally *t = tally_on(c, subject);
+
+	if (t)
+		tally_record(t, subject, metric, ns);
 }
 
 #endif

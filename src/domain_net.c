@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <bpf/libbpf.h>
 #include "domain.h"
 #include "domain_net.h"
 #include "net_findings.h"
@@ -64,15 +65,17 @@ static const struct event events[] = {
 
 static int configure(struct session *s, const struct features *f)
 {
-	int err = 0, at;
+	int cpus = libbpf_num_possible_cpus(), err = 0, at;
 
 	if (!(session__modes(s) & TRACE_NET))
 		return 0;
+	if (cpus < 0)
+		return cpus;
 	net_reasons__free(reasons);
 	reasons = net_reasons__new(f);
 	err = err ?: session__resize(s, "nics", KS_NICS);
-	err = err ?: session__resize(s, "nic_places", KS_NIC_PLACES);
 	err = err ?: session__resize(s, "flights", KS_FLIGHT_SETS);
+	err = err ?: session__resize(s, "net_cpus", cpus);
 	err = err ?: session__set(s, "cfg_net_driver", !!(session__modes(s) & TRACE_NET_DRIVER));
 	err = err ?: session__set(s, "cfg_net_sample", sample_one_in);
 	err = err ?: session__set(s, "cfg_drop_reason", features__tp_args(f, "kfree_skb") > 2);

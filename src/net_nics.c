@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which interfaces matter, and their numbers: see net_nics.h. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <bpf/libbpf.h>
 #include "net_nics.h"
 #include "session.h"
 #include "util.h"
@@ -54,8 +54,8 @@ void net_nics__free(struct net_nics *n)
 		close(n->wake);
 	if (n->map)
 		munmap(n->map, KS_NICS * sizeof(*n->map));
-	if (n->places)
-		munmap(n->places, KS_NIC_PLACES * sizeof(*n->places));
+	if (n->cpus)
+		munmap(n->cpus, n->n_cpus * sizeof(*n->cpus));
 	free(n->space);
 	free(n->nic);
 	free(n);
@@ -87,7 +87,7 @@ static uint32_t take_number(struct net_nics *n)
 	return 0;
 }
 
-static uint64_t *place_of(struct net_nics *n, int ifindex)
+static uint16_t *place_of(struct net_nics *n, int ifindex)
 {
 	return &n->places[ifindex & (KS_NIC_PLACES - 1)];
 }
@@ -97,7 +97,7 @@ static void end(struct net_nics *n, uint32_t number)
 {
 	struct net_nic *nic = &n->nic[number];
 	struct ks_nic *k = &n->map[number];
-	uint64_t *place = place_of(n, nic->ifindex);
+	uint16_t *place = place_of(n, nic->ifindex);
 	uint32_t before;
 
 	if (*place == number) {
@@ -440,25 +440,34 @@ static void describe(struct net_nics *n, const struct net_space *s, struct plan 
 	}
 }
 
-static int map_tables(struct net_nics *n, struct session *s)
+static void *map_table(struct session *s, const char *name, size_t size)
 {
-	void *map, *places;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, session__map(s, name), 0);
 
-	if (n->map)
-		return 0;
-	map = mmap(NULL, KS_NICS * sizeof(*n->map), PROT_READ | PROT_WRITE, MAP_SHARED,
-		   session__map(s, "nics"), 0);
-	/* an array's elements are 8 bytes apart at least */
-	places = mmap(NULL, KS_NIC_PLACES * sizeof(*n->places), PROT_READ | PROT_WRITE, MAP_SHARED,
-		      session__map(s, "nic_places"), 0);
-	if (map != MAP_FAILED && places != MAP_FAILED) {
-		n->map = map;
-		n->places = places;
-		return 0;
-	}
-	if (map != MAP_FAILED)
-		munmap(map, KS_NICS * sizeof(*n->map));
-	return -errno;
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static bool map_tables(struct net_nics *n, struct session *s)
+{
+	int cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return false;
+	n->n_cpus = cpus;
+	if (!n->map)
+		n->map = map_table(s, "nics", KS_NICS * sizeof(*n->map));
+	n->places = session__nic_places(s);
+	if (!n->cpus)
+		n->cpus = map_table(s, "net_cpus", cpus * sizeof(*n->cpus));
+	return n->map && n->cpus;
+}
+
+/* What has changed is told: no CPU goes by what it has found out before. */
+static void forget_memos(struct net_nics *n, const struct session *s)
+{
+	session__forget_nics(s);
+	for (size_t i = 0; i < n->n_cpus; i++)
+		__atomic_store_n(&n->cpus[i].stale, 1, __ATOMIC_RELEASE);
 }
 
 void net_nics__follow(struct net_nics *n, struct session *session, struct vms *vms)
@@ -469,7 +478,7 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 	struct vm **all;
 	size_t n_vms;
 
-	if (!n->n_spaces || map_tables(n, session))
+	if (!n->n_spaces || !map_tables(n, session))
 		return;
 	for (size_t i = 0; i < n->n_spaces; i++) {
 		struct space_of at = {n, n->space[i]};
@@ -504,6 +513,7 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 		free(plan[i]);
 	free(plan);
 	free(peer);
+	forget_memos(n, session);
 }
 
 void net_nics__sample(struct net_nics *n)
@@ -512,7 +522,7 @@ void net_nics__sample(struct net_nics *n)
 	for (size_t i = 0; i < n->n_spaces; i++) {
 		struct net_space *s = n->space[i];
 
-		if (!n->places || net_space__read(s))
+		if (!n->map || net_space__read(s))
 			continue;
 		for (size_t k = 0; k < s->n; k++) {
 			uint32_t number = known(n, s, s->link[k].ifindex);

@@ -44,7 +44,9 @@ struct net_nics {
 	unsigned int report; /* how many there have been */
 	size_t unnumbered;   /* interfaces for which there was no number */
 	struct ks_nic *map;  /* the kernel's, once there is a session */
-	uint64_t *places;
+	uint16_t *places;    /* likewise, by ifindex */
+	struct ks_net_cpu *cpus;
+	size_t n_cpus;
 };
 
 struct net_nics *net_nics__new(const char *proc_root);

@@ -75,6 +75,10 @@ int session__resize(struct session *s, const char *map, uint32_t entries);
 unsigned int session__modes(const struct session *s);
 /* A map's descriptor, or -ENOENT. */
 int session__map(const struct session *s, const char *map);
+/* Domain net's: numbers of interfaces, by ifindex modulo KS_NIC_PLACES. */
+uint16_t *session__nic_places(const struct session *s);
+/* and what the kernel side knows of interfaces that do not matter: forgotten. */
+void session__forget_nics(const struct session *s);
 
 size_t session__choices(const struct session *s, const struct choice **ret);
 

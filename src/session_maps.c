@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -210,4 +211,14 @@ void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, ui
 void session__remember_thread(struct session *s, uint32_t tid)
 {
 	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 1;
+}
+
+uint16_t *session__nic_places(const struct session *s)
+{
+	return s->skel->bss->nic_places;
+}
+
+void session__forget_nics(const struct session *s)
+{
+	memset(s->skel->bss->nic_others, 0, sizeof(s->skel->bss->nic_others));
 }

@@ -369,10 +369,11 @@ struct ks_disk_error {
  * have interfaces in; the kernel side finds an interface's number by its ifindex, in chains
  * of those that share a place.
  */
-#define KS_NICS	      4096   /* numbers, from 1 on */
-#define KS_NIC_OTHER  0xffff /* stands for what came after a tap had KS_WAYS_MAX ways */
-#define KS_NIC_PLACES 16384
-#define KS_WAYS_MAX   24 /* of a tap, in one direction */
+#define KS_NICS		    4096   /* numbers, from 1 on */
+#define KS_NIC_OTHER	    0xffff /* stands for what came after a tap had KS_WAYS_MAX ways */
+#define KS_NIC_PLACES	    16384
+#define KS_NIC_OTHERS_SHIFT 12 /* log2 of how many that do not matter are remembered */
+#define KS_WAYS_MAX	    24 /* of a tap, in one direction */
 
 enum ks_nic_flags {
 	KS_NIC_VM = 1,	    /* a VM's: a tap, a macvtap */
@@ -445,10 +446,11 @@ struct ks_flight {
 	__u32 iif; /* skb_iif (24 bits), stage << 24 */
 };
 
-#define KS_FLIGHT_WAYS	   4
-#define KS_FLIGHT_SETS	   16384 /* a power of two */
-#define KS_FLIGHT_IIF(f)   ((f)->iif & 0xffffff)
-#define KS_FLIGHT_STAGE(f) ((f)->iif >> 24)
+#define KS_FLIGHT_WAYS	     4
+#define KS_FLIGHT_SETS_SHIFT 14
+#define KS_FLIGHT_SETS	     (1 << KS_FLIGHT_SETS_SHIFT)
+#define KS_FLIGHT_IIF(f)     ((f)->iif & 0xffffff)
+#define KS_FLIGHT_STAGE(f)   ((f)->iif >> 24)
 
 /* Packets in flight, at a hash of their addresses. */
 struct ks_flights {
@@ -459,7 +461,8 @@ struct ks_flights {
 #define KS_HAND_PLACES 3
 struct ks_hand {
 	__u64 skb, head;
-	__u32 tx; /* its way as what a guest sent; 0: no guest's */
+	__u64 fresh; /* skb, from when a guest's tap received it until it goes anywhere */
+	__u32 tx;    /* its way as what a guest sent; 0: no guest's */
 	__u16 tap;
 	__u8 n;	   /* places that it has been at */
 	__u8 sent; /* from where it is now, it or a copy has been queued */
@@ -467,9 +470,9 @@ struct ks_hand {
 	__u16 nic[KS_HAND_PLACES];
 	__u16 skipped; /* until the next one is followed */
 	/* the last packet that it put on a queue and that has to be cut up, and on whose */
-	__u64 large, large_key;
+	__u64 large;
 	__u32 large_nic;
-	__u32 pad;
+	__s32 iif; /* of fresh: its tap's ifindex */
 	/* the last of the host's own that went to a bridge; it may be an answer to the one in hand
 	 */
 	__u64 own, own_head, own_t, own_nic;
@@ -493,6 +496,40 @@ struct ks_disk_hists {
 	__u32 pad;
 	struct ks_hist of[KS_DISK_METRICS]; /* by metric - KS_M_DISK_Q2G */
 };
+
+/* What a CPU has found out of an interface, at a hash of its struct net_device: two for each. */
+struct ks_nic_memo {
+	__u64 dev; /* 0: not in use */
+	__s32 ifindex;
+	__u32 flags; /* of its struct ks_nic */
+	__u16 nr;    /* its number */
+	__u16 pad;
+	__u32 large;  /* a frame of more bytes than this has to be cut up */
+	__u32 simple; /* what a guest sends in no more bytes, this only passes on: large, or 0 */
+	__u32 tx, rx; /* subjects, as in struct ks_nic */
+	__u32 from;   /* the way that a packet had had which came last, 0: none */
+	__u32 way;    /* and the one that it has had with this interface */
+};
+
+/* and of a way, at a hash of where it comes from and leads to */
+struct ks_way_memo {
+	__u64 key;
+	__u32 way;
+	__u32 pad;
+};
+
+#define KS_NIC_MEMOS_SHIFT 4
+#define KS_WAY_MEMOS	   32
+
+/* What a CPU knows of packets. */
+struct ks_net_cpu {
+	__u32 stale;   /* user space has changed an interface: forget the memos */
+	__u32 tallies; /* where this CPU's begin, in the array of all */
+	__u64 pad[7];
+	struct ks_hand hand;
+	struct ks_nic_memo nic[2 << KS_NIC_MEMOS_SHIFT];
+	struct ks_way_memo way[KS_WAY_MEMOS];
+} __attribute__((aligned(64)));
 
 struct ks_cell {
 	__u64 key;    /* what the metric's label says */
