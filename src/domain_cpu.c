@@ -39,6 +39,8 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 		for (int s = 0; s < KS_STATES; s++)
 			wall += v->ns[s];
 		delta__each_cell(ctx->delta, v->tgid, v->start_ns, collect, &waits);
+		if (exits__are_missing(ctx)) /* nothing tells when a guest went on */
+			waits.wake = (struct histogram){};
 		row__i64(r, "id", v->vcpu_id);
 		row__u64(r, "tid", v->tid);
 		row__u64(r, "wall_ns", wall);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Sockets that listen, for http.h. */
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -37,11 +38,14 @@ int http__listen_tcp(const char *address)
 				 .ai_socktype = SOCK_STREAM},
 			*found;
 	const char *colon = strrchr(address, ':');
-	char host[64];
+	char host[64], *end;
 	size_t n = colon ? (size_t)(colon - address) : 0;
 	int fd;
 
-	if (!n || n >= sizeof(host) || !colon[1])
+	if (!n || n >= sizeof(host) || !isdigit((unsigned char)colon[1]))
+		return -EINVAL;
+	/* getaddrinfo() takes the low 16 bits of any number */
+	if (strtoul(colon + 1, &end, 10) > 65535 || *end)
 		return -EINVAL;
 	snprintf(host, sizeof(host), "%.*s", (int)n, address);
 	if (*host == '[') {

@@ -333,8 +333,9 @@ static void inherit(struct ledger *l, struct account *a, struct account *dead)
 	for (size_t i = 0; i < dead->n_heads; i++) {
 		struct family *f = l->family[i];
 
-		for (struct series *s = dead->head[i]; s && f->type != FAMILY_INFO;
-		     s = s->of_account) {
+		if (f->type == FAMILY_INFO || f->type == FAMILY_GAUGE)
+			continue;
+		for (struct series *s = dead->head[i]; s; s = s->of_account) {
 			struct series **at = series__head(l, a, f);
 			struct series *mine =
 				find(*at, f, s->value, series__values_len(f, s->value))

@@ -198,32 +198,44 @@ static void own_losses(struct ledger *l, const struct report *r)
 	}
 }
 
+static void add_row(struct ledger *l, const struct row *row, const struct vm *vm,
+		    const struct domain *const *domains, size_t n, uint64_t now)
+{
+	struct walk w = {.l = l, .row = {row}, .depth = 1};
+
+	w.account = vm ? account__of(l, vm) : account__shared(l, LEDGER_HOST);
+	w.account->seen = l->tick;
+	w.account->ended = vm && !vm->alive && !w.account->shared ? now : 0;
+	if (vm)
+		take_info(l, w.account, row);
+	for (size_t d = 0; d < n; d++) {
+		for (size_t e = 0; e < domains[d]->n_exports; e++) {
+			w.e = &domains[d]->exports[e];
+			take_rows(&w, w.e->list);
+		}
+	}
+}
+
 void ledger__add(struct ledger *l, const struct report *r, const struct domain *const *domains,
 		 size_t n, const struct vms *vms, uint64_t now)
 {
 	const struct rows *rows = row__get_rows(&r->top, "vms");
 	struct vm **all;
-	size_t n_vms = vms__all(vms, &all), at = 0;
+	size_t n_vms = vms__all(vms, &all);
 
 	l->tick++;
 	zero_gauges(l);
-	for (size_t i = 0; i < rows->n; i++) {
-		struct walk w = {.l = l, .row = {rows->row[i]}, .depth = 1};
-		bool host = !strcmp(row__get_text(rows->row[i], "platform"), "host");
-		const struct vm *vm = host ? NULL : vm_of(rows->row[i], all, n_vms, &at);
+	/* those that have ended first: one that was started in their place goes on with their
+	 * series */
+	for (int alive = 0; alive < 2; alive++) {
+		size_t at = 0;
 
-		if (!host && !vm)
-			continue;
-		w.account = host ? account__shared(l, LEDGER_HOST) : account__of(l, vm);
-		w.account->seen = l->tick;
-		w.account->ended = 0;
-		if (!host)
-			take_info(l, w.account, rows->row[i]);
-		for (size_t d = 0; d < n; d++) {
-			for (size_t e = 0; e < domains[d]->n_exports; e++) {
-				w.e = &domains[d]->exports[e];
-				take_rows(&w, w.e->list);
-			}
+		for (size_t i = 0; i < rows->n; i++) {
+			bool host = !strcmp(row__get_text(rows->row[i], "platform"), "host");
+			const struct vm *vm = host ? NULL : vm_of(rows->row[i], all, n_vms, &at);
+
+			if ((host || vm) && (host || vm->alive) == alive)
+				add_row(l, rows->row[i], vm, domains, n, now);
 		}
 	}
 	end_accounts(l, now);

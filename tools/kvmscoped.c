@@ -41,7 +41,7 @@ struct keeper {
 	uint64_t stats_since, loading_since, pinged; /* CLOCK_MONOTONIC ns; loading 0: it serves */
 	bool ready;
 	bool ending;
-	bool own_sockets; /* not systemd's */
+	bool own_path; /* the unix socket is ours to remove: not systemd's, nor somebody else's */
 };
 
 /* --- sockets */
@@ -73,14 +73,15 @@ static int open_sockets(struct keeper *k)
 		k->args.listen_fd[k->args.n_listen++] = SD_LISTEN_FDS_START + i;
 	if (n > 0)
 		return -1;
-	k->own_sockets = true;
 	for (size_t i = 0; i < c->n_listen && status < 0; i++)
 		if (strcmp(c->listen[i], "none"))
 			status = add_socket(k, http__listen_tcp(c->listen[i]), c->listen[i]);
-	if (status < 0 && c->unix_path)
+	if (status < 0 && c->unix_path) {
 		status = k->args.n_listen < HTTP_LISTEN_MAX
 				 ? add_socket(k, http__listen_unix(c->unix_path), c->unix_path)
 				 : STATUS_USAGE;
+		k->own_path = status < 0;
+	}
 	return status;
 }
 
@@ -314,7 +315,7 @@ int main(int argc, char **argv)
 		privileges__keep();
 		status = loop(&k);
 	}
-	if (k.config.unix_path && k.own_sockets)
+	if (k.own_path)
 		unlink(k.config.unix_path);
 	return status;
 }

@@ -127,7 +127,7 @@ const char *layout__share(struct text *t, uint64_t part, uint64_t total)
 
 	if (!part)
 		return NULL;
-	return percent < 1 ? "<1 %" : text__format(t, "%d %%", (int)percent);
+	return percent < 1 ? "<1 %" : text__format(t, "%.0f %%", percent);
 }
 
 /* What of a row's time was no work: in columns of their own, where any row has a thousandth of it.

@@ -157,7 +157,7 @@ qemu_on() {
 # The same guest twice: past the page cache, and through it. As a loop device's, so that the disk's own
 # counts tell what reached it.
 run_disk_page_cache_of_qemu() {
-	local cache source ra
+	local cache source
 	source=$(dirname "$(readlink -f "$KVMGUEST")")/../../tests/guest/sector/sector.S
 	[ "$(uname -m)" = x86_64 ] || skip "its boot sector is for x86"
 	command -v qemu-system-x86_64 >/dev/null || skip "no QEMU here"

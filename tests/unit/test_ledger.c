@@ -138,6 +138,33 @@ static void test_bounds(void **state)
 	ledger__free(l);
 }
 
+/* A VM that ends and one that is started in its place, within one reading, in either order of pids.
+ */
+static void test_restart_within_a_reading(void **state)
+{
+	for (int wrapped = 0; wrapped < 2; wrapped++) {
+		struct ledger *l = sample_ledger(10, 1000, 10);
+		struct vms *vms = sample_vms();
+		struct vm *old = sample_vm(vms, wrapped ? 44 : 11, "web1"), *new;
+		struct report *r = report__new("daemon");
+
+		sample_add(l, vms, old, "io", 3, 1);
+		new = sample_vm(vms, 22, "web1");
+		old->alive = false;
+		row__list(&r->top, "vms");
+		sample_row(r, wrapped ? new : old, "io", 5, 1000);
+		sample_row(r, wrapped ? old : new, "io", 7, 1000);
+		ledger__add(l, r, sample_domains, 1, vms, 2 * NSEC_PER_SEC);
+		assert_int_equal(exits(l, "web1", "io"), 15);
+		assert_int_equal(exits(l, "web1#2", "io"), -1);
+		assert_int_equal(value(l, "kvmscope_queue_requests", "web1", ""), wrapped ? 5 : 7);
+		assert_int_equal(ledger__vms(l), 1);
+		report__free(r);
+		vms__close(vms);
+		ledger__free(l);
+	}
+}
+
 /* Thousands one after the other: room is made by ending what ended. */
 static void test_churn(void **state)
 {
@@ -194,9 +221,13 @@ static void test_save_and_restore(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_adds_up),	   cmocka_unit_test(test_grace_and_heirs),
-		cmocka_unit_test(test_same_names), cmocka_unit_test(test_bounds),
-		cmocka_unit_test(test_churn),	   cmocka_unit_test(test_save_and_restore),
+		cmocka_unit_test(test_adds_up),
+		cmocka_unit_test(test_grace_and_heirs),
+		cmocka_unit_test(test_restart_within_a_reading),
+		cmocka_unit_test(test_same_names),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_save_and_restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
