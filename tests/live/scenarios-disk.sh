@@ -171,8 +171,8 @@ run_disk_page_cache_of_qemu() {
 	for cache in none writeback; do
 		blockdev --flushbufs "$loop"
 		qemu_on "$loop" $cache $cache
-		stat_fields >$cache.before
 		scope_start $cache.scope disk -j
+		stat_fields >$cache.before
 		echo cont >$cache.in
 		until_true 60 test -s $cache.port || die "the guest does not end: $(cat $cache.monitor)"
 		scope_end $cache.scope $scope_pid
