@@ -229,6 +229,9 @@ check_steal() {
 	lines_are scope.out 2
 	holds "some 75 % each" scope.out '.[1:] | [vm("web1")[].vcpus[].split_ns |
 		100 * .steal / (.steal + .guest + .kernel)] | must(length == 4 and all(.[]; . > 70 and . < 80))'
+	holds "wait by wait it is the same" scope.out '.[1:] | [vm("web1")[].vcpus[] |
+		[.steal_latency.count, .steal_latency.sum / .split_ns.steal]] |
+		must(length == 4 and all(.[]; .[0] > 50 and .[1] > 0.99 and .[1] < 1.01))'
 	as_schedstat scope web1
 	complete_or_told scope.out
 	note "$(value scope.out '.[1:] | [vm("web1")[].vcpus[].split_ns |
@@ -264,6 +267,11 @@ run_icount_halts() {
 check_icount_halts() {
 	holds "it is halted" scope.out '.[1:] | [vm("web1")[].vcpus[].split_ns |
 		100 * .halted / (([.[]] | add) - .blocked)] | must(length == 1 and all(.[]; . > 90))'
+	# a timer wakes it 20 ms after each: so many wake-ups there were
+	holds "each halt has its wake-up" scope.out '.[1:] | [vm("web1")[].vcpus[] | .wake_latency.count -
+		.split_ns.halted / 20e6] | must(length == 1 and all(.[]; abs <= 2))'
+	holds "which takes some microseconds" scope.out '.[1:] | [vm("web1")[].vcpus[].wake_latency |
+		.p50, .sum / .count] | must(length == 2 and all(.[]; . > 1000 and . < 20000))'
 	as_schedstat scope web1
 	as_kvm scope web1 halted halt_wait_ns
 }
