@@ -18,6 +18,9 @@
 #include "net_look.bpf.h"
 #include "net_way.bpf.h"
 
+__u16 nic_places[KS_NIC_PLACES];
+__u64 nic_others[1 << KS_NIC_OTHERS_SHIFT];
+
 /* Of what a guest sent: an ARP packet, or one to the broadcast address. */
 static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *header,
 				    __u16 protocol)

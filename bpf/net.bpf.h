@@ -33,14 +33,17 @@ struct {
 	__type(value, struct ks_nic);
 } nics __weak SEC(".maps");
 
-/* Number of the first interface of a chain, by ifindex modulo their number. */
-__weak __u16 nic_places[KS_NIC_PLACES];
+/*
+ * Number of the first interface of a chain, by ifindex modulo their number. Both arrays are defined
+ * in net.bpf.c, once: see vm.bpf.h.
+ */
+extern __u16 nic_places[KS_NIC_PLACES];
 
 /*
  * Addresses of interfaces that do not matter, by their hash. Most packets of a host are no VM's,
  * and end here. User space empties it whenever it has told of one more.
  */
-__weak __u64 nic_others[1 << KS_NIC_OTHERS_SHIFT];
+extern __u64 nic_others[1 << KS_NIC_OTHERS_SHIFT];
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

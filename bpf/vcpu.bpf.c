@@ -7,6 +7,9 @@
 #include "vmlinux.h"
 #include "vcpu_time.bpf.h"
 
+struct ks_here here[KS_MAX_CPUS] __attribute__((aligned(64)));
+__u8 tid_maybe[KS_TID_BYTES];
+
 static __always_inline struct ks_cell *steal_cell(struct ks_vcpu *v)
 {
 	if (!v->steal_cell)

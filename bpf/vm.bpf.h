@@ -59,9 +59,13 @@ struct {
 	__type(value, __u16);
 } vm_numbers __weak SEC(".maps");
 
-__weak struct ks_here here[KS_MAX_CPUS] __attribute__((aligned(64)));
-
-__weak __u8 tid_maybe[KS_TID_BYTES];
+/*
+ * Defined once, in vcpu.bpf.c, and not here and weak: of weak ones the linker drops all names but
+ * one, and keeps the bytes of all (libbpf's linker.c). .bss is one value of one map, for which
+ * v5.10 allows 4 MiB (array_map_alloc_check()).
+ */
+extern struct ks_here here[KS_MAX_CPUS];
+extern __u8 tid_maybe[KS_TID_BYTES];
 
 /* The number of the VM that a process is; KS_VM_HOST: it is none that user space has found. */
 static __always_inline __u32 vm_of(__u32 tgid)

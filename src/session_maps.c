@@ -213,6 +213,13 @@ void session__remember_thread(struct session *s, uint32_t tid)
 	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 1;
 }
 
+/* Each array is in there once, and not for each object that uses it: see bpf/vm.bpf.h. */
+_Static_assert(sizeof(struct kvmscope_bpf__bss) == KS_MAX_CPUS * sizeof(struct ks_here) +
+							   KS_TID_BYTES +
+							   KS_NIC_PLACES * sizeof(__u16) +
+							   (sizeof(__u64) << KS_NIC_OTHERS_SHIFT),
+	       "an array of the kernel side is there twice");
+
 uint16_t *session__nic_places(const struct session *s)
 {
 	return s->skel->bss->nic_places;
