@@ -3,8 +3,9 @@
  * Domain disk: block I/O of VMs, by the stages that blktrace names.
  *
  * A bio is queued (Q), gets a request (G) or is merged into one (disk_bios.bpf.c); a request may be
- * inserted into the scheduler's queue (I), is issued to the driver (D) and completes (C). Bios of
- * devices that have no requests (device mapper, md) are queued and complete.
+ * inserted into the scheduler's queue (I), and is issued to the driver (D), which is here; and it
+ * completes (C, disk_complete.bpf.c). Bios of devices that have no requests (device mapper, md) are
+ * queued and complete.
  *
  * Times are noted as they come and recorded when a request completes: its numbers are found once,
  * and one program writes them.
@@ -15,12 +16,8 @@
 #include "vmlinux.h"
 #include "disk_whose.bpf.h"
 
-/* Bios of a request whose Q2C is recorded: 1 MiB in pages. The rest counts as merged only. */
-#define BIOS_MAX 256
 /* How many bios may have been merged before the one that got the request. */
 #define FRONTS_MAX 4
-
-/* --- I, D */
 
 /*
  * Whose a request is of which no bio was seen: a SCSI command; or a flush of the disk's cache,
@@ -65,15 +62,6 @@ static __always_inline struct ks_bio *rq_bio(const struct request *rq, const boo
 	bio = bio_behind(bio);
 	got = bio ? bio_find((__u64)bio) : NULL;
 	return got ?: b;
-}
-
-/* The bio of a request of a VM that nobody asked for; NULL: it is not, or nobody knows. */
-static __always_inline struct ks_bio *rq_ignored(const struct request *rq, const bool typed)
-{
-	const struct bio *bio = LOAD(rq, bio);
-	struct ks_bio *b = bio ? bio_find((__u64)bio) : NULL;
-
-	return b && b->whose == KS_WHOSE_IGNORED ? b : NULL;
 }
 
 /*
@@ -256,193 +244,4 @@ SEC("raw_tp/block_rq_merge")
 int disk__block_rq_merge_raw(__u64 *ctx)
 {
 	return on_rq_merge(arg_at(ctx, cfg_disk_rq_second), false);
-}
-
-/* --- C */
-
-static __always_inline __u32 status_of(__u64 error)
-{
-	__s32 e = error;
-
-	return cfg_disk_errno ? KS_STATUS_ERRNO | (__u32)-e : (__u8)e;
-}
-
-/* Not static: so it is verified once, and not for each turn of the loop below. */
-__noinline int disk_bio_end(__u64 bio, __u64 now)
-{
-	struct ks_bio *b = bio_find(bio);
-
-	if (b)
-		bio_end(b, now);
-	return 0;
-}
-
-/* A request's bios that have places of their own, of which so many bytes were done. */
-static __noinline int bios_end(const struct bio *bio, __u64 now, __u64 bytes)
-{
-	__u32 size;
-
-	for (int i = 0; i < BIOS_MAX && bio; i++) {
-		size = BPF_CORE_READ(bio, bi_iter.bi_size);
-		if (size > bytes)
-			break;
-		bytes -= size;
-		disk_bio_end((__u64)bio, now);
-		bio = BPF_CORE_READ(bio, bi_next);
-	}
-	return 0;
-}
-
-/*
- * Of a request that was not issued, as far as we saw: one that failed before; or a flush, for which
- * another request, without a bio, went to the disk.
- */
-static __noinline int on_unissued(const struct request *rq, __u64 error, __u32 bytes)
-{
-	const struct bio *bio = BPF_CORE_READ(rq, bio);
-	struct ks_bio *b = bio ? bio_find((__u64)bio) : NULL;
-	struct ks_tally *t;
-	__u32 op;
-
-	if (!bio || BPF_CORE_READ(rq, rq_flags) & cfg_disk_flush_seq)
-		return 0;
-	if (b && b->whose != KS_WHOSE_IGNORED && bytes >= BPF_CORE_READ(rq, __data_len)) {
-		op = KS_WHOSE_OP(b->whose);
-		t = tally_here(op);
-		if (t) {
-			t->n[KS_C_DISK_REQUESTS]++;
-			t->n[KS_C_DISK_BYTES] += bytes;
-			if ((__u32)error)
-				on_error(t, op, status_of(error));
-		}
-	}
-	return bios_end(bio, bpf_ktime_get_ns(), bytes);
-}
-
-/* A part of a request is done. Its size is told by the first one: later there is less of it. */
-static __noinline int on_partial(const struct request *rq, struct ks_request *r, __u64 error,
-				 __u32 bytes)
-{
-	__u32 op = KS_WHOSE_OP(r->whose);
-	struct ks_tally *t = tally_here(op);
-	struct ks_disk_hists *hists = t ? hists_of(t, op) : NULL;
-
-	if (t) {
-		t->n[KS_C_DISK_BYTES] += bytes;
-		t->n[KS_C_DISK_PARTIAL]++;
-		if ((__u32)error)
-			on_error(t, op, status_of(error));
-	}
-	if (hists && !no_shape() && !(r->state & KS_RQ_PARTIAL))
-		hist_record(hists, KS_M_DISK_SIZE, BPF_CORE_READ(rq, __data_len));
-	r->state |= KS_RQ_PARTIAL;
-	return bios_end(BPF_CORE_READ(rq, bio), bpf_ktime_get_ns(), bytes);
-}
-
-/* All that is measured of a request that has been issued. */
-static __always_inline void record_request(struct ks_disk_hists *hists, struct ks_tally *t,
-					   const struct ks_request *r, __u32 bytes, __u64 now)
-{
-	__u32 state = r->state;
-
-	hist_since(hists, KS_M_DISK_D2C, r->d, now);
-	if (no_shape())
-		return;
-	hist_record(hists, KS_M_DISK_DEPTH, state >> KS_RQ_DEPTH_SHIFT << KS_DEPTH_SHIFT);
-	if (bytes && !(state & KS_RQ_PARTIAL))
-		hist_record(hists, KS_M_DISK_SIZE, bytes);
-	if (state & KS_RQ_SEQUENTIAL)
-		t->n[KS_C_DISK_SEQUENTIAL]++;
-	if (!r->i)
-		return;
-	hist_since(hists, KS_M_DISK_I2D, r->i, state & KS_RQ_REQUEUED ? r->d_first : r->d);
-	if (r->g)
-		hist_since(hists, KS_M_DISK_G2I, r->g, r->i);
-}
-
-/*
- * All of a request is done. plain: it went the usual way, and without an error; what is not is
- * seldom, and the same code in a function of its own. 0, or -1: it is not plain.
- */
-static __always_inline int on_done(const struct request *rq, struct ks_request *r, __u64 error,
-				   __u32 bytes, const bool typed, const bool plain)
-{
-	__u32 op = KS_WHOSE_OP(r->whose), state = r->state;
-	struct ks_tally *t = tally_here(op);
-	struct ks_disk_hists *hists = NULL;
-	__u64 now;
-
-	if (plain) {
-		if (!t || (__u32)error ||
-		    (state & (KS_RQ_ISSUED | KS_RQ_PARTIAL | KS_RQ_DONE)) != KS_RQ_ISSUED)
-			return -1;
-		hists = hists_known(t);
-		if (!hists)
-			return -1;
-	} else if (t) {
-		hists = hists_of(t, op);
-	}
-	now = bpf_ktime_get_ns();
-	if (plain || (t && !(state & KS_RQ_DONE))) {
-		t->n[KS_C_DISK_BYTES] += bytes;
-		t->n[KS_C_DISK_REQUESTS]++;
-		if (!plain && (__u32)error)
-			on_error(t, op, status_of(error));
-		if (plain || (hists && state & KS_RQ_ISSUED))
-			record_request(hists, t, r, bytes, now);
-	}
-	if (plain || state & KS_RQ_ISSUED)
-		depth_drop(r->whose);
-	/* one that is made of flushes and a write goes on after its write; not what has no bio, the
-	 * flush itself */
-	if (LOAD(rq, rq_flags) & cfg_disk_flush_seq && LOAD(rq, bio)) {
-		r->state = KS_RQ_DONE;
-		return 0;
-	}
-	if (hists)
-		record_bio(hists, r->q, r->g, now);
-	rq_free(r);
-	if (LOAD(rq, bio) != LOAD(rq, biotail))
-		bios_end(BPF_CORE_READ(rq, bio), now, bytes);
-	return 0;
-}
-
-static __noinline int on_done_otherwise(const struct request *rq, struct ks_request *r, __u64 error,
-					__u32 bytes)
-{
-	return on_done(rq, r, error, bytes, false, false);
-}
-
-static __always_inline int on_complete(const struct request *rq, __u64 error, __u32 bytes,
-				       const bool typed)
-{
-	struct ks_request *r = rq_find((__u64)rq);
-	struct ks_bio *b;
-
-	if (!r || !r->state) {
-		b = cfg_filter ? rq_ignored(rq, typed) : NULL;
-		if (!b || LOAD(rq, bio) != LOAD(rq, biotail))
-			return on_unissued(rq, error, bytes);
-		bio_free(b);
-		return 0;
-	}
-	if (bytes < LOAD(rq, __data_len))
-		return on_partial(rq, r, error, bytes);
-	if (on_done(rq, r, error, bytes, typed, true))
-		on_done_otherwise(rq, r, error, bytes);
-	return 0;
-}
-
-SEC("tp_btf/block_rq_complete")
-int disk__block_rq_complete_btf(__u64 *ctx)
-{
-	return on_complete((const struct request *)ctx[0], ctx[1], ctx[2], true);
-}
-
-SEC("raw_tp/block_rq_complete")
-int disk__block_rq_complete_raw(__u64 *ctx)
-{
-	if (cfg_disk_rq_second)
-		return on_complete((const struct request *)ctx[1], ctx[2], ctx[3], false);
-	return on_complete((const struct request *)ctx[0], ctx[1], ctx[2], false);
 }

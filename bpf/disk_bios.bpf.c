@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Domain disk, bios: queued (Q), given a request (G), merged into one, split, remapped to another
- * disk; and complete, where the device has no requests (device mapper, md).
+ * disk.
  */
 #include "vmlinux.h"
 #include "disk_whose.bpf.h"
@@ -57,44 +57,6 @@ SEC("raw_tp/block_getrq")
 int disk__block_getrq_raw(__u64 *ctx)
 {
 	return on_getrq(arg_at(ctx, cfg_disk_bio_second));
-}
-
-/*
- * Of bios that became no request: of devices that have none, or that failed before they had one.
- * One whose queue is not its device's is on its way back from a path of NVMe's multipath, as a
- * request that tells its end itself: nvme_trace_bio_complete().
- */
-static __always_inline int on_bio_complete(__u64 queue, const struct bio *bio, const bool typed)
-{
-	struct ks_bio *b = bio_find((__u64)bio);
-	struct ks_tally *t;
-	__u32 status;
-
-	if (!b || queue != (__u64)BPF_CORE_READ(bio_disk(bio), queue))
-		return 0;
-	t = b->whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(b->whose)) : NULL;
-	if (t) {
-		status = (__u8)LOAD(bio, bi_status);
-		t->n[KS_C_DISK_REQUESTS]++;
-		t->n[KS_C_DISK_BYTES] += b->bytes;
-		if (status)
-			on_error(t, KS_WHOSE_OP(b->whose), status);
-	}
-	bio_end(b, bpf_ktime_get_ns());
-	return 0;
-}
-
-/* block_bio_complete (q, bio), on all kernels */
-SEC("tp_btf/block_bio_complete")
-int disk__block_bio_complete_btf(__u64 *ctx)
-{
-	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], true);
-}
-
-SEC("raw_tp/block_bio_complete")
-int disk__block_bio_complete_raw(__u64 *ctx)
-{
-	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], false);
 }
 
 /* --- merges, splits, remaps */
