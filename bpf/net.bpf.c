@@ -180,17 +180,11 @@ SEC("tp_btf/netif_receive_skb")
 int net__netif_receive_skb_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	const struct net_device *dev = skb->dev;
 	struct ks_net_cpu *c;
 	struct ks_nic_memo *nic;
 	struct ks_hand *h;
 
-	if (nic_is_other(dev))
-		return 0;
-	c = cpu_here();
-	if (!c)
-		return 0;
-	nic = nic_of(c, dev);
+	nic = nic_here(skb->dev, &c);
 	if (!nic)
 		return 0;
 	if ((nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP | KS_NIC_KEEPS)) != KS_NIC_VM ||
@@ -353,7 +347,6 @@ SEC("tp_btf/net_dev_queue")
 int net__net_dev_queue_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	const struct net_device *dev = skb->dev;
 	struct ks_nic_memo *nic;
 	struct ks_net_cpu *c;
 	struct ks_flights *set;
@@ -362,12 +355,7 @@ int net__net_dev_queue_btf(__u64 *ctx)
 	__u64 since, now;
 	__u32 way;
 
-	if (nic_is_other(dev))
-		return 0;
-	c = cpu_here();
-	if (!c)
-		return 0;
-	nic = nic_of(c, dev);
+	nic = nic_here(skb->dev, &c);
 	if (!nic)
 		return 0;
 	set = flights_of((__u64)skb);

@@ -192,6 +192,24 @@ static __always_inline struct ks_nic_memo *nic_of(struct ks_net_cpu *c,
 	return m;
 }
 
+/*
+ * What each program begins with: what its packet's interface is, and what this CPU knows. NULL: it
+ * does not matter.
+ */
+static __always_inline struct ks_nic_memo *nic_here(const struct net_device *dev,
+						    struct ks_net_cpu **ret)
+{
+	struct ks_net_cpu *c;
+
+	if (nic_is_other(dev))
+		return NULL;
+	c = cpu_here();
+	if (!c)
+		return NULL;
+	*ret = c;
+	return nic_of(c, dev);
+}
+
 static __always_inline bool nic_matters(__s32 ifindex)
 {
 	return nic_places[ifindex & (KS_NIC_PLACES - 1)];

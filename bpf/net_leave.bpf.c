@@ -116,18 +116,12 @@ SEC("tp_btf/net_dev_start_xmit")
 int net__net_dev_start_xmit_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct net_device *dev = (void *)ctx[1];
 	struct ks_net_cpu *c;
 	struct ks_nic_memo *nic;
 	struct ks_flights *set;
 	struct ks_flight *f;
 
-	if (nic_is_other(dev))
-		return 0;
-	c = cpu_here();
-	if (!c)
-		return 0;
-	nic = nic_of(c, dev);
+	nic = nic_here((void *)ctx[1], &c);
 	if (!nic)
 		return 0;
 	set = flights_of((__u64)skb);
@@ -149,7 +143,6 @@ SEC("tp_btf/net_dev_xmit")
 int net__net_dev_xmit_btf(__u64 *ctx)
 {
 	__u64 skb = ctx[0];
-	struct net_device *dev = (void *)ctx[2];
 	struct ks_nic_memo *nic;
 	struct ks_net_cpu *c;
 	struct ks_flight *f;
@@ -157,12 +150,7 @@ int net__net_dev_xmit_btf(__u64 *ctx)
 	__u32 subject;
 	__u64 now;
 
-	if (nic_is_other(dev))
-		return 0;
-	c = cpu_here();
-	if (!c)
-		return 0;
-	nic = nic_of(c, dev);
+	nic = nic_here((void *)ctx[2], &c);
 	f = nic ? flight_find(skb) : NULL;
 	if (!f || f->nic != nic->nr ||
 	    (KS_FLIGHT_STAGE(f) != KS_NET_PASSED && KS_FLIGHT_STAGE(f) != KS_NET_RING))
