@@ -37,11 +37,11 @@ struct features {
 	 * preemptible where the event is, and skipped while they are preempted.
 	 */
 	bool srcu_fast;
-	bool cmpxchg;	   /* BPF programs may exchange a word if it has some value */
+	bool cmpxchg; /* BPF programs may exchange a word if it has some value */
 	/* none, integrity, confidentiality; or why it is none of these */
 	char lockdown[64];
-	char tracefs[64];  /* where tracefs is, "" if nowhere */
-	bool debugfs_kvm;  /* /sys/kernel/debug/kvm can be listed */
+	char tracefs[64]; /* where tracefs is, "" if nowhere */
+	bool debugfs_kvm; /* /sys/kernel/debug/kvm can be listed */
 	struct features_btf *btf;
 };
 

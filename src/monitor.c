@@ -84,7 +84,8 @@ int monitor__check(const struct monitor *m, char **ret_error)
 		return -ENOTSUP;
 	}
 	if (!f->cap_bpf || !f->cap_perfmon) {
-		*ret_error = xasprintf("privilege is missing to load BPF programs: %s; run as root, or with that capability",
+		*ret_error = xasprintf("privilege is missing to load BPF programs: %s; run as "
+				       "root, or with that capability",
 				       f->cap_bpf	? "CAP_PERFMON"
 				       : f->cap_perfmon ? "CAP_BPF"
 							: "CAP_BPF and CAP_PERFMON");

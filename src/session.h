@@ -144,8 +144,8 @@ enum session_array {
 struct array *session__array(struct session *s, enum session_array which);
 
 /*
- * Gives back a vCPU's slot, a cell, a disk's histograms or a subject that the kernel side does not write any more:
- * clears it and puts its number among the unused ones. 0 or -errno.
+ * Gives back a vCPU's slot, a cell, a disk's histograms or a subject that the kernel side does not
+ * write any more: clears it and puts its number among the unused ones. 0 or -errno.
  */
 int session__give_back(struct session *s, enum session_array which, uint32_t number);
 /*

@@ -176,6 +176,29 @@ vm_continue() {
 	kill -CONT "$1"
 }
 
+# vm_runs PID MS: until its vCPUs have had so many ms more of a CPU.
+vm_runs() {
+	local threads
+	threads=$(vm_threads "$1")
+	# shellcheck disable=SC2086 # a list
+	{
+		has_run "$1" 0 $threads
+		until_true 60 has_run "$1" $((run_ms + $2)) $threads || die "VM $1 does not run"
+	}
+}
+
+# has_run PID MS TID...: have these had so many ms of a CPU? Sets run_ms.
+has_run() {
+	local pid=$1 ms=$2 tid ns
+	shift 2
+	run_ms=0
+	for tid; do
+		read -r ns _ <"/proc/$pid/task/$tid/schedstat" || return 1
+		run_ms=$((run_ms + ns / 1000000))
+	done
+	[ $run_ms -ge "$ms" ]
+}
+
 # vm_threads PID: the ids of its vCPUs' threads, in order of the vCPUs.
 vm_threads() {
 	grep -l '^CPU [0-9]*/KVM' /proc/"$1"/task/*/comm | while read -r comm; do

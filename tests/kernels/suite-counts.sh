@@ -168,12 +168,12 @@ check_two_vms_at_once() {
 run_attach_to_a_stopped_vm() {
 	vm_start vm web1 --forever --vcpus 2 $loop_ops
 	vm_go vm
-	sleep 0.3
+	vm_runs $vm_pid 100
 	vm_stop $vm_pid
 	truth_begin kvm_exit
 	scope_start scope exits -j
 	vm_continue $vm_pid
-	sleep 0.5
+	vm_runs $vm_pid 300
 	vm_stop $vm_pid
 	truth_end truth
 	scope_end scope $scope_pid
@@ -191,15 +191,15 @@ run_attach_to_a_running_vm() {
 	vm_start vm web1 --forever --vcpus 2 $loop_ops --vmm-sleep-us 1500
 	vm_go vm
 	truth_begin kvm_exit
-	sleep 0.2
+	vm_runs $vm_pid 50
 	mark outside-begin
 	scope_start scope exits -j
 	mark inside-begin
-	sleep 0.5
+	vm_runs $vm_pid 100
 	mark inside-end
 	scope_end scope $scope_pid
 	mark outside-end
-	sleep 0.2
+	vm_runs $vm_pid 50
 	truth_end truth
 	vm_kill $vm_pid
 }

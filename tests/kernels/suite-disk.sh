@@ -105,6 +105,8 @@ disk_counts() {
 		"[disk(\"db1\"; \"$disk\"; \"read\", \"write\").bytes]"
 	same "$file: the kernel's count" "[$(stat_of "$file" 1), $(stat_of "$file" 5)]" "$file.out" \
 		"[host_disk(\"$disk\"; \"read\", \"write\")]"
+	same "$file: the kernel's merges" "[$(stat_of "$file" 2), $(stat_of "$file" 6)]" "$file.out" "[(\"read\", \"write\") as \$op |
+		[.[].vms[].disks[] | select(.name == \"$disk\" and .op == \$op).merged] | add]"
 	holds "$file: Q2C, D2C and sizes are all there" "$file.out" "[disk(\"db1\"; \"$disk\"; \"read\", \"write\") |
 		[.q2c.count - .merged, .d2c.count, .size_bytes.count, .count]] | must(length == 2 and all(.[]; unique | length == 1))"
 	same "$file: nothing else" '[0, 0]' "$file.out" "[disk(\"db1\"; \"$disk\"; \"read\", \"write\") |

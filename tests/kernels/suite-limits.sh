@@ -92,7 +92,7 @@ run_vm_that_is_killed() {
 	scope_start scope exits -j
 	vm_start vm web1 --forever --out 5 --cpuid 11 --vcpus 2
 	vm_go vm
-	sleep 0.5
+	vm_runs $vm_pid 200
 	vm_kill $vm_pid
 	truth_end truth
 	scope_report scope $scope_pid

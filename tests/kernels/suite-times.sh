@@ -23,11 +23,13 @@ truth_latencies() {
 # that lies between the two. How much that is on average is known from the exact sums; it is
 # bounded, taken off, and shown. Now and then the trace begins a new page, for some 200 more. The trace's clock is the TSC, for the kernel prints
 # it whole, and where instructions are the clock it counts nanoseconds.
+# So many that a tail of a thousandth is ten exits and more: an interrupt that falls between the two tracers'
+# programs is in an exit by one of them alone.
 run_icount_percentiles() {
 	scope_start scope exits -j -H
 	truth_begin_plain kvm_exit kvm_entry
 	echo x86-tsc >$tracing/trace_clock
-	vm_run vm web1 --out 5003 --mmio 2003 --cpuid 5003 --rdmsr 3001
+	vm_run vm web1 --out 20011 --mmio 10007 --cpuid 20011 --rdmsr 15013
 	scope_end scope $scope_pid
 	truth_end truth
 }
@@ -36,8 +38,6 @@ run_icount_percentiles() {
 apart_max=300
 jitter_max=250
 
-# An interrupt may fall between the two tracers' programs, and so into an exit by one of them alone: an
-# exit's rank may differ by two.
 check_icount_percentiles() {
 	local compared
 	truth_latencies truth | jq -Rn '[inputs / " " | {reason: .[0], ns: (.[1] | tonumber)}] |
@@ -49,9 +49,8 @@ check_icount_percentiles() {
 		 (($l.sum - ($t | add)) / $l.count) as $apart |
 		 {reason, n: [$l.count, ($t | length)], apart: $apart,
 		  p: [[0.5, $l.p50], [0.9, $l.p90], [0.99, $l.p99], [0.999, $l.p999]] |
-			map(. as [$q, $got] | ($t | rank($q)) as $r | ($got - $apart) as $ours |
-			$t[[$r - 2, 0] | max] as $low | $t[[$r + 2, ($t | length) - 1] | min] as $high |
-			{q: $q, got: $got, true: $t[$r], off: ([$ours - $high, $low - $ours, 0] | max)})}]' \
+			map(. as [$q, $got] | $t[$t | rank($q)] as $true |
+			{q: $q, got: $got, true: $true, off: ($got - $true - $apart | abs)})}]' \
 		--slurpfile truth truth.json)
 	echo "$compared" >compared
 	holds "four reasons" compared '.[0] | must(length == 4)'
@@ -79,17 +78,17 @@ run_split_of_each_exit() {
 
 check_split_of_each_exit() {
 	holds "nothing is under way" scope.out '[vm("web1")[].exits[] | select(.reason != "io") |
-		[.reason, .count, .latency.count]] | must(all(.[]; .[1] == .[2]))'
+		[.reason, .count, .latency.count]] | must(length >= 4 and all(.[]; .[1] == .[2]))'
 	holds "each exit's parts are its latencies" scope.out '[vm("web1")[].exits[] |
 		select(.count == .latency.count) | [.reason, split_sum, .latency.sum]] |
-		must(all(.[]; .[1] == .[2]))'
+		must(length >= 4 and all(.[]; .[1] == .[2]))'
 	holds "what is under way is no less" scope.out '[vm("web1")[].exits[] |
 		[.reason, split_sum, .latency.sum]] | must(all(.[]; .[1] >= .[2]))'
 	holds "time on CPU is no more than time" scope.out '[vm("web1")[].exits[] |
 		[.reason, .cpu_latency.sum, .latency.sum, .cpu_latency.count, .latency.count]] |
-		must(all(.[]; .[1] <= .[2] and .[3] == .[4]))'
+		must(length >= 5 and all(.[]; .[1] <= .[2] and .[3] == .[4]))'
 	holds "HLT is idle time" scope.out '[vm("web1")[].exits[] | select(.reason == "hlt").split_ns |
-		[.halted + .halt_poll + .steal, .kernel]] | add as $all | .[0] | must(.[0] > 9 * .[1])'
+		[.halted + .halt_poll, .steal, .kernel]] | .[0] | must(.[0] > 0.9 * 31 * 3e6 and .[0] + .[1] > 9 * .[2])'
 	holds "OUT is the VMM, asleep" scope.out '[vm("web1")[].exits[] | select(.reason == "io").split_ns]
 		| .[0] | must(.blocked > 211000000 and .halted == 0)'
 	complete_or_told scope.out
@@ -173,7 +172,7 @@ sums_of() {
 # between_stops FILE PID SECONDS: kvmscope's report of FILE, its second, for a time at both ends of
 # which the VM stands still, and the sums at both.
 between_stops() {
-	sleep 0.5
+	vm_runs "$2" 10
 	vm_stop "$2"
 	sums_of "$1" "$2" before
 	scope_report "$1" $scope_pid
@@ -314,33 +313,35 @@ check_icount_short_halts() {
 
 run_vmm_that_sleeps() {
 	scope_start scope cpu -j
-	vm_start vm web1 --forever --out 1 --vmm-sleep-us 10000
-	vm_go vm
-	sleep 1
-	vm_kill $vm_pid
+	vm_run vm web1 --repeat 97 --out 1 --vmm-sleep-us 10000
 	scope_end scope $scope_pid
 }
 
 check_vmm_that_sleeps() {
-	holds "blocked" scope.out '[vm("web1")[].vcpus[].split_ns |
-		100 * .blocked / (.blocked + .vmm + .kernel + .guest)] | must(.[0] > 90)'
+	status_is scope 0
+	complete_or_told scope.out
+	holds "blocked, for as long as it slept" scope.out '[vm("web1")[].vcpus[].split_ns.blocked] |
+		must(length == 1 and .[0] >= 97 * 10e6)'
+	holds "and little else" scope.out '[vm("web1")[].vcpus[].split_ns | 100 * .blocked / add] | must(.[0] > 90)'
 }
 
 run_vmm_that_spins() {
 	scope_start scope cpu -j
 	scope=$scope_pid
 	scope_start exits exits -j
-	vm_start vm web1 --forever --out 1 --spin-vmm-us 5000
-	vm_go vm
-	sleep 1
-	vm_kill $vm_pid
+	vm_run vm web1 --repeat 197 --out 1 --spin-vmm-us 5000
 	scope_end scope "$scope"
 	scope_end exits $scope_pid
 }
 
 check_vmm_that_spins() {
-	holds "vmm" scope.out '[vm("web1")[].vcpus[].split_ns | 100 * .vmm / (.vmm + .kernel + .guest)] |
-		must(.[0] > 90)'
+	status_is scope 0
+	complete_or_told scope.out
+	complete_or_told exits.out
+	holds "vmm, for as long as it spun" scope.out '[vm("web1")[].vcpus[].split_ns.vmm] |
+		must(length == 1 and .[0] >= 0.98 * 197 * 5e6)'
+	holds "and little else, but for who else wants the CPU" scope.out '[vm("web1")[].vcpus[].split_ns |
+		100 * .vmm / (add - .steal)] | must(.[0] > 90)'
 	holds "in the exit's row, too" exits.out '[vm("web1")[].exits[] | select(.reason == "io") |
 		.split_ns | 100 * .vmm / (.vmm + .kernel)] | must(.[0] > 90)'
 }

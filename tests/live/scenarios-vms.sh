@@ -127,7 +127,7 @@ run_attach_in_the_middle() {
 	truth_begin_plain kvm_userspace_exit
 	scope_start scope exits --by userspace -j
 	vm_continue $vm_pid
-	sleep 0.3
+	vm_runs $vm_pid 200
 	vm_stop $vm_pid
 	truth_end truth
 	scope_end scope $scope_pid

@@ -8,8 +8,8 @@
 #ifndef GUEST_ABI_H
 #define GUEST_ABI_H
 
-#define GUEST_PORT_WORK	 0x10 /* --out writes here */
-#define GUEST_PORT_DONE	 0x11 /* one write, by which a vCPU says that it is through */
+#define GUEST_PORT_WORK	 0x10	/* --out writes here */
+#define GUEST_PORT_DONE	 0x11	/* one write, by which a vCPU says that it is through */
 #define GUEST_PORTS	 0x1000 /* --port writes to the first port above it, the second ... */
 #define GUEST_HYPERCALL	 4243	/* --vmmcall: a number that is no hypercall's */
 #define GUEST_MMIO_SEG	 0xd000
@@ -55,7 +55,7 @@ enum guest_op {
 struct guest_params {
 	uint32_t count[GUEST_OPS]; /* operations in one pass, in this order */
 	uint32_t repeat;	   /* passes; 0: for ever */
-	uint32_t wake;		   /* 0: plain HLT; else timer ticks (ns, or 16 of them) to sleep in each HLT */
+	uint32_t wake; /* 0: plain HLT; else timer ticks (ns, or 16 of them) to sleep in each HLT */
 	uint32_t pad;
 	uint64_t busy;		  /* TSC ticks to spin at the start of each pass */
 	uint64_t done[GUEST_OPS]; /* out: operations that the guest has done */

@@ -32,7 +32,8 @@ _Static_assert(offsetof(struct guest_params, wake) == P_WAKE, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, busy) == P_BUSY, "guest_abi.h");
 _Static_assert(offsetof(struct guest_params, done) == P_DONE, "guest_abi.h");
 
-const char *const machine_ops[GUEST_OPS] = {"out", "mmio", "cpuid", "rdmsr", "hlt", "port", "vmmcall"};
+const char *const machine_ops[GUEST_OPS] = {"out", "mmio", "cpuid",  "rdmsr",
+					    "hlt", "port", "vmmcall"};
 const unsigned int machine_pace[GUEST_OPS] = {2, 1, 4, 1, 1, 0, 0};
 
 static int kvm;
