@@ -178,13 +178,16 @@ vm_continue() {
 
 # vm_runs PID MS: until its vCPUs have had so many ms more of a CPU.
 vm_runs() {
-	local threads
-	threads=$(vm_threads "$1")
-	# shellcheck disable=SC2086 # a list
-	{
-		has_run "$1" 0 $threads
-		until_true 60 has_run "$1" $((run_ms + $2)) $threads || die "VM $1 does not run"
-	}
+	# shellcheck disable=SC2046 # a list
+	ran_more "$1" "$2" $(vm_threads "$1")
+}
+
+# ran_more PID MS TID...: the same for these threads of it.
+ran_more() {
+	local pid=$1 ms=$2
+	shift 2
+	has_run "$pid" 0 "$@"
+	until_true 60 has_run "$pid" $((run_ms + ms)) "$@" || die "VM $pid does not run"
 }
 
 # has_run PID MS TID...: have these had so many ms of a CPU? Sets run_ms.

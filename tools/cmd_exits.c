@@ -10,6 +10,7 @@
 struct opts {
 	struct exits_opts exits; /* first: the domains read it */
 	const char *list;	 /* --by a detail: the list of its rows */
+	const char *what; /* as --by says; NULL: nothing */
 	bool counts;
 };
 
@@ -44,6 +45,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'b':
+		if (o->what && strcmp(o->what, arg)) {
+			complain("--by takes one kind at a time, not %.64s and %.64s: run a second "
+				 "kvmscope beside this one",
+				 o->what, arg);
+			exit(STATUS_USAGE);
+		}
+		o->what = arg;
 		for (size_t i = 0; i < ARRAY_SIZE(whats); i++) {
 			if (strcmp(arg, whats[i].name))
 				continue;
@@ -59,6 +67,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'c':
 		o->counts = true;
 		return 0;
+	case ARGP_KEY_END:
+		if (!o->counts || !o->list)
+			return 0;
+		complain("--counts leaves out times, and --by %s is not without: use one of the two",
+			 o->what);
+		exit(STATUS_USAGE);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

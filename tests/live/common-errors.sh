@@ -29,6 +29,8 @@ run_usage() {
 	scope unknown_command exit
 	scope unknown_option exits --bye
 	scope bad_by exits --by color
+	scope two_kinds exits --by port --by msr
+	scope no_times exits --counts --by port
 	scope bad_interval exits -- -1
 	scope bad_count exits 1 0
 	scope too_many exits 1 1 1
@@ -50,6 +52,8 @@ check_usage() {
 		says $file.err 'see kvmscope.* --help$'
 	done
 	error_is no_pattern 2 .
+	error_is two_kinds 2 'not port and msr'
+	error_is no_times 2 '--by port is not without'
 	status_is unknown_option 2
 	lines_are unknown_option.out 0
 	status_is version 0

@@ -120,6 +120,54 @@ check_notes() {
 		'[vm("web1")[].vcpus[] | (.exits + .userspace)[]?] | must(length > 0)'
 }
 
+# Threads that are no vCPU's: what the scheduler says of each, at two moments at which they stand still.
+others_of() {
+	local comm
+	for comm in /proc/"$1"/task/*/comm; do
+		grep -q '^CPU ' "$comm" || cat "${comm%comm}schedstat"
+	done | awk '{ cpu += $1; waited += $2; n++ } END { print cpu, waited, n }'
+}
+
+run_other_threads() {
+	local file threads
+	file=$(mktemp -p /dev/shm)
+	trap 'rm -f "$file"' EXIT
+	truncate -s 16M "$file"
+	vm_start vm web1 --out 3 --disk "$file" --disk-reads 1000000007 --disk-jobs 3 --disk-buffered
+	vm_go vm
+	scope_start scope cpu -j
+	until_true 20 other_threads $vm_pid 4 || die "its jobs do not start"
+	threads=$(cd /proc/$vm_pid/task && echo *)
+	ran_more $vm_pid 50 $threads
+	vm_stop $vm_pid
+	others_of $vm_pid >before
+	scope_report scope $scope_pid
+	vm_continue $vm_pid
+	ran_more $vm_pid 500 $threads
+	vm_stop $vm_pid
+	others_of $vm_pid >after
+	scope_end scope $scope_pid
+	vm_kill $vm_pid
+}
+
+# other_threads PID N: it has at least so many.
+other_threads() {
+	local all n
+	n=$(cd /proc/"$1"/task && set -- * && echo $#)
+	all=$(vm_threads "$1" | wc -l)
+	[ $((n - all)) -ge "$2" ]
+}
+
+check_other_threads() {
+	local cpu waited n cpu0 waited0
+	read -r cpu0 waited0 n <before
+	read -r cpu waited n <after
+	status_is scope 0
+	same "time on CPU and waiting, as the scheduler's" "[$((cpu - cpu0)), $((waited - waited0)), $n]" scope.out \
+		'.[1:] | [vm("web1")[].threads] | add | [([.[].cpu_ns] | add), ([.[].steal_ns] | add), ([.[].threads] | add)]'
+	at_most "300 ms at least" 300000000 $((cpu - cpu0))
+}
+
 run_attach_in_the_middle() {
 	vm_start vm web1 --forever --out 3 --mmio 2 --vcpus 2
 	vm_go vm
