@@ -48,7 +48,7 @@ const char *text__safe(struct text *t, const char *s, int max_columns);
  *   text__count  4, 999, 1.20 k, 78.1 k, 1.04 M, 2.50 G
  *   text__ns     870 ns, 2.10 µs, 1.20 ms, 9.40 s, 3.50 min
  *   text__bytes  512 B, 15.6 KiB, 1.20 MiB
- *   text__rate   count a second, from a count and an interval in ns
+ *   text__rate, text__byte_rate  count or bytes a second, from their number and an interval in ns
  *   text__exact  1,204: all digits
  *   text__percent  of a share, 0 to 1: 0.3 %, 2 %, 38 %, 99.7 %, 100 %; never 0 % for what is
  *                not 0 (< 0.1 %), nor 100 % for what is not all
@@ -57,6 +57,7 @@ const char *text__count(struct text *t, double v);
 const char *text__ns(struct text *t, uint64_t ns);
 const char *text__bytes(struct text *t, double v);
 const char *text__rate(struct text *t, uint64_t count, uint64_t elapsed_ns);
+const char *text__byte_rate(struct text *t, uint64_t n, uint64_t elapsed_ns);
 const char *text__exact(struct text *t, uint64_t v);
 const char *text__percent(struct text *t, double share);
 const char *text__dash(struct text *t);

@@ -93,6 +93,11 @@ const char *text__rate(struct text *t, uint64_t count, uint64_t elapsed_ns)
 	return text__count(t, (double)count * NSEC_PER_SEC / (double)elapsed_ns);
 }
 
+const char *text__byte_rate(struct text *t, uint64_t n, uint64_t elapsed_ns)
+{
+	return text__bytes(t, (double)n * NSEC_PER_SEC / (double)elapsed_ns);
+}
+
 const char *text__exact(struct text *t, uint64_t v)
 {
 	char s[32], *p = s + sizeof(s);

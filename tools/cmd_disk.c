@@ -4,6 +4,7 @@
 #include <string.h>
 #include "command.h"
 #include "layout.h"
+#include "layout_disk.h"
 #include "util.h"
 
 #define SHOWN 6 /* rows that are shown stage by stage, without -v */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "command.h"
 #include "layout.h"
+#include "layout_disk.h"
 #include "layout_net.h"
 #include "util.h"
 

@@ -38,22 +38,6 @@ void layout__host(struct text *t, const struct row *host);
 /* A sentence in the background, after the figures. Silent with -q. */
 void layout__prose(struct text *t, const char *sentence);
 
-/* One operation of a VM on a disk. */
-struct layout_disk {
-	const struct row *vm, *disk;
-};
-/* All of them, those whose I/O took most time first (caller frees). */
-struct layout_disk *layout__disks(const struct rows *vms, size_t *ret_n);
-/* A line each: how much, how fast, and in which stage the time is. */
-void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t n,
-			uint64_t elapsed_ns);
-/* One of them, stage by stage. */
-void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_ns);
-/* Which disks lie upon which. */
-void layout__disk_remaps(struct text *t, const struct rows *vms, uint64_t elapsed_ns);
-/* What of the VMs' reading and writing the page cache took; what was nobody's. */
-void layout__disk_cache(struct text *t, const struct rows *vms);
-
 /* Cells of a histogram's percentiles q[n] and its maximum; dashes where there is no value. */
 void layout__percentiles(struct text *t, const struct histogram *h, const double *q, size_t n);
 

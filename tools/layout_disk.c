@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The screens of block I/O. */
+/* The screens of block I/O: a VM's disks, operation by operation. */
 #include <stdlib.h>
 #include <string.h>
 #include "layout.h"
+#include "layout_disk.h"
 #include "util.h"
 
-#define NAME_COLUMNS 20
-#define WAY_COLUMNS  78
+#define WAY_COLUMNS 78
 
 /* In the order of a request's way. */
 static const struct {
@@ -113,17 +113,6 @@ static const struct histogram *whole(const struct layout_disk *d)
 	return h ?: hist(d, "d2c");
 }
 
-static double per_second(uint64_t n, uint64_t elapsed_ns)
-{
-	return elapsed_ns ? (double)n * 1e9 / (double)elapsed_ns : 0;
-}
-
-static const char *megabytes(struct text *t, uint64_t bytes, uint64_t elapsed_ns)
-{
-	return bytes ? text__format(t, "%s/s", text__bytes(t, per_second(bytes, elapsed_ns)))
-		     : NULL;
-}
-
 void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t n,
 			uint64_t elapsed_ns)
 {
@@ -142,13 +131,14 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 		const struct row *d = disks[i].disk;
 		const struct histogram *h = whole(&disks[i]);
 		const struct verdict v = judge(&disks[i]);
-		uint64_t count = row__get_u64(d, "count");
+		uint64_t count = row__get_u64(d, "count"), bytes = row__get_u64(d, "bytes");
 
-		text__cell(t, text__safe(t, row__get_text(disks[i].vm, "name"), NAME_COLUMNS));
-		text__cell(t, text__safe(t, row__get_text(d, "name"), NAME_COLUMNS));
+		text__cell(t, text__safe(t, row__get_text(disks[i].vm, "name"), LAYOUT_DISK_NAME));
+		text__cell(t, text__safe(t, row__get_text(d, "name"), LAYOUT_DISK_NAME));
 		text__cell(t, row__get_text(d, "op"));
 		text__cell(t, count ? text__rate(t, count, elapsed_ns) : NULL);
-		text__cell(t, megabytes(t, row__get_u64(d, "bytes"), elapsed_ns));
+		text__cell(t, bytes ? text__format(t, "%s/s", text__byte_rate(t, bytes, elapsed_ns))
+				    : NULL);
 		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.5)) : NULL);
 		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.99)) : NULL);
 		text__cell(t, v.known ? text__percent(t, v.queue) : NULL);
@@ -296,24 +286,13 @@ static void put_histograms(struct text *t, const struct layout_disk *d)
 		text__blank(t);
 		text__histogram(
 			t,
-			text__format(t, "%s   %s   %s   %s",
-				     text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
-				     text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS),
-				     row__get_text(d->disk, "op"), all[i].field),
+			text__format(
+				t, "%s   %s   %s   %s",
+				text__safe(t, row__get_text(d->vm, "name"), LAYOUT_DISK_NAME),
+				text__safe(t, row__get_text(d->disk, "name"), LAYOUT_DISK_NAME),
+				row__get_text(d->disk, "op"), all[i].field),
 			hist(d, all[i].field), all[i].unit);
 	}
-}
-
-/* Is that disk one that passes I/O on ("from"), or that some is passed on to ("to")? Of the first
- * n. */
-static bool in_remaps(const struct row *vm, const char *which, const char *name, size_t n)
-{
-	const struct rows *remaps = row__get_rows(vm, "remaps");
-
-	for (size_t i = 0; i < n && i < remaps->n; i++)
-		if (!strcmp(row__get_text(remaps->row[i], which), name))
-			return true;
-	return false;
 }
 
 void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_ns)
@@ -323,10 +302,11 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 	const struct histogram *depth = hist(d, "depth"), *size = hist(d, "size_bytes");
 	const char *alias = row__get_text(d->disk, "alias"), *line;
 	const struct verdict v = judge(d);
-	bool below = in_remaps(d->vm, "from", row__get_text(d->disk, "name"), SIZE_MAX);
+	bool below = layout__disk_passes_on(d->vm, row__get_text(d->disk, "name"));
 
-	line = text__format(t, "%s   %s", text__safe(t, row__get_text(d->vm, "name"), NAME_COLUMNS),
-			    text__safe(t, row__get_text(d->disk, "name"), NAME_COLUMNS));
+	line = text__format(t, "%s   %s",
+			    text__safe(t, row__get_text(d->vm, "name"), LAYOUT_DISK_NAME),
+			    text__safe(t, row__get_text(d->disk, "name"), LAYOUT_DISK_NAME));
 	/* of a loop device's file, what tells it from others is at the end */
 	if (alias && *alias == '/')
 		alias = strrchr(alias, '/') + 1;
@@ -335,7 +315,7 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 	line = text__format(t, "%s   %s   %s IOPS", line, row__get_text(d->disk, "op"),
 			    text__rate(t, count, elapsed_ns));
 	if (bytes)
-		line = text__format(t, "%s   %s", line, megabytes(t, bytes, elapsed_ns));
+		line = text__format(t, "%s   %s/s", line, text__byte_rate(t, bytes, elapsed_ns));
 	if (bytes && count)
 		line = text__format(t, "%s   %s each", line,
 				    text__bytes(t, (double)bytes / (double)count));
@@ -366,151 +346,4 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 	put_rest(t, d);
 	if (text__opts(t)->histograms)
 		put_histograms(t, d);
-}
-
-/* A disk, and below it what it passes its I/O on to. depth: no kernel has that many layers. */
-static void put_tree(struct text *t, const struct row *vm, const char *from, const char *indent,
-		     int depth, uint64_t elapsed_ns)
-{
-	const struct rows *remaps = row__get_rows(vm, "remaps");
-	bool unicode = text__opts(t)->unicode;
-	size_t left = 0;
-
-	for (size_t i = 0; i < remaps->n; i++)
-		left += !strcmp(row__get_text(remaps->row[i], "from"), from);
-	for (size_t i = 0; i < remaps->n && depth < 8; i++) {
-		const struct row *r = remaps->row[i];
-		const char *to = row__get_text(r, "to"), *branch, *below;
-
-		if (strcmp(row__get_text(r, "from"), from))
-			continue;
-		left--;
-		branch = unicode ? (left ? "├─ " : "└─ ") : (left ? "|- " : "`- ");
-		below = !left ? "   " : unicode ? "│  " : "|  ";
-		text__line(t, "%s%s%s   %s/s   %s", indent, branch, text__safe(t, to, NAME_COLUMNS),
-			   text__rate(t, row__get_u64(r, "count"), elapsed_ns),
-			   megabytes(t, row__get_u64(r, "bytes"), elapsed_ns) ?: "");
-		put_tree(t, vm, to, text__format(t, "%s%s", indent, below), depth + 1, elapsed_ns);
-	}
-}
-
-void layout__disk_remaps(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < vms->n; i++) {
-		const struct row *vm = vms->row[i];
-		const struct rows *remaps = row__get_rows(vm, "remaps");
-
-		for (size_t k = 0; k < remaps->n; k++) {
-			const char *from = row__get_text(remaps->row[k], "from");
-
-			/* from the top, and each once */
-			if (in_remaps(vm, "to", from, remaps->n) || in_remaps(vm, "from", from, k))
-				continue;
-			if (!any)
-				text__blank(t);
-			any = true;
-			text__line(t, "%s   %s passes on to",
-				   text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
-				   text__safe(t, from, NAME_COLUMNS));
-			put_tree(t, vm, from, "  ", 0, elapsed_ns);
-		}
-	}
-}
-
-/*
- * "1 direct, 2 cached": the VM's images, by whether the VMM goes through the page cache. NULL: not
- * known.
- */
-static const char *images(struct text *t, const struct row *vm, uint64_t *ret_cached)
-{
-	const struct rows *all = row__get_rows(vm, "images");
-	uint64_t direct = 0;
-
-	*ret_cached = 0;
-	for (size_t i = 0; i < all->n; i++) {
-		const struct field *f = row__field(all->row[i], "direct");
-
-		if (f->kind == FIELD_NULL)
-			return NULL;
-		direct += f->truth;
-		*ret_cached += !f->truth;
-	}
-	if (!all->n)
-		return NULL;
-	return *ret_cached && direct ? text__format(t, "%zu direct, %zu cached", (size_t)direct,
-						    (size_t)*ret_cached)
-	       : direct		     ? "direct"
-				     : "cached";
-}
-
-/*
- * The share of what a VM asked for that no device had to do. NULL where that can't be told: its
- * system calls tell less than there was (linux-aio's and io_uring's are not counted).
- */
-static const char *from_cache(struct text *t, uint64_t asked, uint64_t device)
-{
-	return asked && asked >= device ? text__percent(t, 1 - (double)device / (double)asked)
-					: NULL;
-}
-
-static bool asks(const struct row *vm)
-{
-	static const char *const fields[] = {"vm_read_bytes", "vm_written_bytes",
-					     "device_read_bytes", "device_written_bytes"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		if (row__get_u64(vm, fields[i]))
-			return row__get_rows(vm, "images")->n || row__get_rows(vm, "disks")->n;
-	return false;
-}
-
-void layout__disk_cache(struct text *t, const struct rows *vms)
-{
-	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
-	text__column(t, "images", TEXT_LEFT, 1);
-	text__column(t, "it read", TEXT_RIGHT, 0);
-	text__column(t, "of devices", TEXT_RIGHT, 0);
-	text__column(t, "of cache", TEXT_RIGHT, 0);
-	text__column(t, "it wrote", TEXT_RIGHT, 0);
-	text__column(t, "to devices", TEXT_RIGHT, 0);
-	for (size_t i = 0; i < vms->n; i++) {
-		const struct row *vm = vms->row[i];
-		uint64_t read = row__get_u64(vm, "vm_read_bytes"), cached;
-		uint64_t device_read = row__get_u64(vm, "device_read_bytes");
-		uint64_t written = row__get_u64(vm, "vm_written_bytes");
-		uint64_t device_written = row__get_u64(vm, "device_written_bytes");
-		const char *how = images(t, vm, &cached);
-		bool known;
-
-		if (!asks(vm))
-			continue;
-		/* what bypasses the cache is in the process' account, by whatever call it came */
-		if (how && !cached) {
-			read = row__get_u64(vm, "storage_read_bytes");
-			written = row__get_u64(vm, "storage_written_bytes");
-		}
-		text__cell(t, text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS));
-		text__cell(t, how);
-		known = row__field(vm, "vm_read_bytes")->kind != FIELD_NULL;
-		text__cell(t, known ? text__bytes(t, read) : NULL);
-		text__cell(t, text__bytes(t, device_read));
-		text__cell(t, how && !cached ? "bypassed" : from_cache(t, read, device_read));
-		text__cell(t, known ? text__bytes(t, written) : NULL);
-		text__cell(t, text__bytes(t, device_written));
-	}
-	text__table_end(t);
-	for (size_t i = 0; i < vms->n; i++) {
-		uint64_t all = row__get_u64(vms->row[i], "disk_requests_of_all");
-		uint64_t host = row__get_u64(vms->row[i], "disk_requests");
-
-		if (host)
-			layout__prose(t,
-				      text__format(t,
-						   "(host): what is attributed to no VM, %s of all "
-						   "requests",
-						   text__percent(t, (double)host / (double)all)));
-	}
 }

@@ -177,7 +177,7 @@ void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 			text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
 			text__safe(t, row__get_text(nic, "name"), 16), is_rx(nic) ? "RX" : "TX",
 			text__exact(t, packets), text__rate(t, packets, elapsed_ns),
-			text__bytes(t, row__get_u64(nic, "bytes") * 1e9 / elapsed_ns),
+			text__byte_rate(t, row__get_u64(nic, "bytes"), elapsed_ns),
 			broad ? text__format(t, "   broadcast %s", text__exact(t, broad)) : "",
 			multi ? text__format(t, "   multicast %s", text__exact(t, multi)) : "",
 			segments > packets
@@ -277,8 +277,7 @@ void layout__net_summary(struct text *t, const struct rows *vms, uint64_t elapse
 			text__cell(t, text__safe(t, row__get_text(nic, "name"), 16));
 			text__cell(t, row__get_text(nic, "direction"));
 			text__cell(t, text__rate(t, row__get_u64(nic, "packets"), elapsed_ns));
-			text__cell(t,
-				   text__bytes(t, row__get_u64(nic, "bytes") * 1e9 / elapsed_ns));
+			text__cell(t, text__byte_rate(t, row__get_u64(nic, "bytes"), elapsed_ns));
 			text__cell(t, slowest(t, nic));
 			text__cell_color(t, worst_drop(t, nic, elapsed_ns), TEXT_RED);
 		}

@@ -65,6 +65,10 @@ static void test_count(void **state)
 	assert_string_equal(text__rate(t, 20, 5 * NSEC_PER_SEC), "4");
 	assert_string_equal(text__rate(t, 1, 3 * NSEC_PER_SEC), "0.33");
 	assert_string_equal(text__rate(t, 1, 0), "–");
+	assert_string_equal(text__byte_rate(t, 7340032, 5 * NSEC_PER_SEC), "1.40 MiB");
+	assert_string_equal(text__byte_rate(t, 0, 5 * NSEC_PER_SEC), "0 B");
+	assert_string_equal(text__byte_rate(t, 1, 0), "–");
+	assert_string_equal(text__byte_rate(t, 0, 0), "–");
 	assert_string_equal(text__exact(t, 0), "0");
 	assert_string_equal(text__exact(t, 999), "999");
 	assert_string_equal(text__exact(t, 1204), "1,204");
