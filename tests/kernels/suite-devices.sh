@@ -185,16 +185,21 @@ check_disk_hotplug() {
 
 # --- requests that do not go straight through
 
+# scsi_traced EVENT NAME WORK...: a VM's work on the adapter's disk, and the events meanwhile; then it is gone.
+scsi_traced() {
+	events_begin "$1"
+	disk_run "$2" "$scsi_name" -- "${@:3}"
+	events_end trace
+	cat /sys/block/"$scsi_name"/dev >dev
+	rmmod scsi_debug
+}
+
 # Every 7th command finds the adapter busy, and is issued again: its D2C is that of the last time. (The event
 # block_rq_requeue fires too for those that the driver did not take yet, and so have not been issued.)
 run_disk_requeues() {
 	scsi_disk every_nth=7 opts=0x8000
 	schedule "$scsi_name" none || true
-	events_begin block_rq_issue
-	disk_run busy "$scsi_name" -- --disk-reads 503 --disk-random --disk-jobs 2
-	events_end trace
-	cat /sys/block/"$scsi_name"/dev >dev
-	rmmod scsi_debug
+	scsi_traced block_rq_issue busy --disk-reads 503 --disk-random --disk-jobs 2
 }
 
 check_disk_requeues() {
@@ -214,11 +219,7 @@ check_disk_requeues() {
 run_disk_bad_sector() {
 	scsi_disk opts=2
 	echo 64 >/sys/block/"$scsi_name"/queue/max_sectors_kb
-	events_begin block_rq_complete
-	disk_run bad "$scsi_name" -- --disk-reads 61 --disk-size 65536
-	events_end trace
-	cat /sys/block/"$scsi_name"/dev >dev
-	rmmod scsi_debug
+	scsi_traced block_rq_complete bad --disk-reads 61 --disk-size 65536
 }
 
 check_disk_bad_sector() {

@@ -260,16 +260,13 @@ run_disk_throttled() {
 	one=$vm_pid
 	group_vm "$group_web1" two web1 --out 3 --disk /dev/nullb0 --disk-writes 1009
 	echo "$(cat /sys/block/nullb0/dev) riops=200" >"$groups/$group_db1/io.max" || skip "this kernel does not throttle"
-	echo 1 >$tracing/tracing_on
-	echo 1 >$tracing/events/block/block_bio_queue/enable
+	events_begin block_bio_queue
 	scope_start scope disk -j
 	vm_go one
 	vm_work two
 	await ^done one.out
 	scope_end scope $scope_pid
-	echo 0 >$tracing/events/block/block_bio_queue/enable
-	grep -c 'kworker.*block_bio_queue' $tracing/trace >by_kworkers || true
-	: >$tracing/trace
+	events_end trace
 	group_counts db1 "$group_db1" nullb0
 	vm_kill "$one"
 	vm_kill "$vm_pid"
@@ -283,7 +280,7 @@ check_disk_throttled() {
 		disk("web1"; "nullb0"; "write").count]'
 	same "as its cgroup's" "[$(group_counted db1 rios), $(group_counted db1 rbytes)]" scope.out \
 		'[disk("db1"; "nullb0"; "read") | .count, .bytes]'
-	note "$(cat by_kworkers) queued by kworkers; Q2C, p50 $(value scope.out 'disk("db1"; "nullb0"; "read").q2c.p50')"
+	note "$(grep -c 'kworker.*block_bio_queue' trace || true) queued by kworkers; Q2C, p50 $(value scope.out 'disk("db1"; "nullb0"; "read").q2c.p50')"
 }
 
 # io_uring's workers; and one who is no thread of the VM's, but in its cgroup: vhost's were so, until v6.4
@@ -295,8 +292,7 @@ run_disk_workers() {
 	one=$vm_pid
 	group_threads "$group_db1" "$one"
 	group_vm "$group_web1" two web1 --out 3 --disk /dev/nullb0 --disk-uring --disk-reads 601
-	echo 1 >$tracing/events/block/block_bio_queue/enable
-	echo 1 >$tracing/tracing_on # off, after a scenario with a trace of its own
+	events_begin block_bio_queue
 	scope_start scope disk -j
 	vm_work one
 	vm_work two
@@ -304,9 +300,7 @@ run_disk_workers() {
 		"$groups/$group_web1/cgroup.procs" 2>dd.log
 	dd if=/dev/nullb0 of=/dev/null bs=8192 count=103 iflag=direct 2>dd.log
 	scope_end scope $scope_pid
-	echo 0 >$tracing/events/block/block_bio_queue/enable
-	grep -c 'io[uw][^ ]*-.*block_bio_queue' $tracing/trace >by_workers || true
-	: >$tracing/trace
+	events_end trace
 	group_counts web1 "$group_web1" nullb0
 	vm_kill "$one"
 	vm_kill "$vm_pid"
@@ -318,7 +312,8 @@ check_disk_workers() {
 	says one.out 'disk_reads=1009 disk_writes=503 .*disk_errors=0'
 	lossless scope.out || return 0
 	same "by its own workers" '[1009, 503]' scope.out '[disk("db1"; "nullb0"; "read", "write").count]'
-	holds "and it was workers" scope.out "$(cat by_workers) | must(. >= 2113)"
+	holds "and it was workers" scope.out \
+		"$(grep -c 'io[uw][^ ]*-.*block_bio_queue' trace || true) | must(. >= 2113)"
 	same "with who else is in its cgroup" '[908]' scope.out '[disk("web1"; "nullb0"; "read").count]'
 	same "as its cgroup's" "$(group_counted web1 rios)" scope.out 'disk("web1"; "nullb0"; "read").count'
 	same "others are the host's" '[103, 843776]' scope.out '[disk("(host)"; "nullb0"; "read") | .count, .bytes]'
