@@ -4,7 +4,7 @@
  * it does not, the address of the code that freed it stands for the reason.
  */
 #include "vmlinux.h"
-#include "net.bpf.h"
+#include "net_flight.bpf.h"
 
 /* kfree_skb passes a reason */
 const volatile bool cfg_drop_reason = false;

@@ -4,7 +4,6 @@
  * See net.bpf.c.
  */
 #include "vmlinux.h"
-#include "net.bpf.h"
 #include "net_look.bpf.h"
 #include "net_way.bpf.h"
 

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Ways: where a packet in hand has been, and the subject that stands for its way so far. A way is
- * known by the way before and the interface that the packet has come to; each CPU, and each
- * interface of a VM, remembers those that were taken last, so that no look-up is needed for most
- * packets.
+ * Ways: where a packet in hand has been, and the subject that stands for its way so far.
+ *
+ * From a tap to the NIC a packet mostly stays one struct sk_buff, and one CPU does it all in one
+ * go: so each CPU remembers the packet that it has received last (its "hand"), by address and, for
+ * the copies of a flood, by skb->head, which these share.
+ *
+ * A way is known by the way before and the interface that the packet has come to; each CPU, and
+ * each interface of a VM, remembers those that were taken last, so that no look-up is needed for
+ * most packets.
  */
 #ifndef KVMSCOPE_NET_WAY_BPF_H
 #define KVMSCOPE_NET_WAY_BPF_H
 
-#include "net.bpf.h"
+#include "net_flight.bpf.h"
 
 /* --- the packet in hand */
 

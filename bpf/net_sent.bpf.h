@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What guests send, counted by what it is: broadcasts, and the ARP and DHCP packets that tell
+ * whether there is a network at all.
+ */
+#ifndef KVMSCOPE_NET_SENT_BPF_H
+#define KVMSCOPE_NET_SENT_BPF_H
+
+#include "net_look.bpf.h"
+#include "net_way.bpf.h"
+
+/* Of what a guest sent: an ARP packet, or one to the broadcast address. */
+static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *header,
+				    __u16 protocol)
+{
+	struct ks_nic *nic, *bridge;
+
+	if (protocol == ETH_P_ARP_BE) {
+		if (arp_operation(header) == ARP_REQUEST)
+			t->n[KS_C_NET_ARP_REQUESTS]++;
+		else
+			t->n[KS_C_NET_ARP_REPLIES]++;
+	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
+		t->n[KS_C_NET_DHCP_REQUESTS]++;
+		nic = nic_get(nr);
+		if (!nic)
+			return;
+		nic->asked_dhcp = 1;
+		bridge = nic_get(nic->master);
+		if (bridge)
+			bridge->asked_dhcp = 1;
+	}
+}
+
+/* A guest has sent a packet: it begins its way. header: behind its Ethernet header. */
+static __always_inline __u32 guest_sent(struct ks_net_cpu *c, struct ks_nic_memo *nic,
+					const struct sk_buff *skb, __u32 len, __u32 type,
+					const void *header)
+{
+	__u32 subject = nic->tx;
+	struct ks_tally *t;
+
+	if (!subject)
+		subject = nic_all(nic, KS_NET_TX);
+	t = tally_on(c, subject);
+	if (!t)
+		return 0;
+	count_all(t, nic->large, skb, len);
+	if (type == PACKET_BROADCAST)
+		t->n[KS_C_NET_BROADCAST]++;
+	else if (type == PACKET_MULTICAST)
+		t->n[KS_C_NET_MULTICAST]++;
+	if (type == PACKET_BROADCAST || skb->protocol == ETH_P_ARP_BE)
+		look_at_sent(nic->nr, t, header, skb->protocol);
+	return subject;
+}
+
+#endif
