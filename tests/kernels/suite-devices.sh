@@ -187,8 +187,10 @@ check_disk_hotplug() {
 
 # scsi_traced EVENT NAME WORK...: a VM's work on the adapter's disk, and the events meanwhile; then it is gone.
 scsi_traced() {
-	events_begin "$1"
-	disk_run "$2" "$scsi_name" -- "${@:3}"
+	local event=$1 name=$2
+	shift 2
+	events_begin "$event"
+	disk_run "$name" "$scsi_name" -- "$@"
 	events_end trace
 	cat /sys/block/"$scsi_name"/dev >dev
 	rmmod scsi_debug
