@@ -9,9 +9,18 @@
 #include "session.h"
 #include "util.h"
 
-#define ALL_MODES                                                    \
-	(TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE | TRACE_DISK | \
-	 TRACE_DISK_STAGES * KS_STAGES_ALL)
+/* What is tried, and by which command it is asked for. Tracing exits must work; the others may not.
+ */
+static const struct part {
+	const char *domain;
+	const char *name;
+	unsigned int modes;
+} parts[] = {
+	{"exits", "load and attach", TRACE_COUNTS | TRACE_TIMES | TRACE_USERSPACE},
+	{"details", "load and attach details", TRACE_DETAILS},
+	{"disk", "load and attach disk", TRACE_DISK | TRACE_DISK_STAGES *KS_STAGES_ALL},
+	{"net", "load and attach net", TRACE_NET | TRACE_NET_DRIVER},
+};
 
 /* remedy NULL where nothing needs to be done. Copies. */
 static void add(struct report *r, const char *name, bool ok, const char *detail, const char *remedy)
@@ -82,10 +91,11 @@ static void check_kernel(struct report *r, const struct features *f)
 	    "mount -t debugfs none /sys/kernel/debug (it tells vCPU ids before their first exit)");
 }
 
-static void check_events(struct report *r, const struct features *f, const struct domain *d)
+static void check_events(struct report *r, const struct features *f, const struct part *part)
 {
+	const struct domain *d = domain__find(part->domain);
 	struct choice *choices;
-	size_t n = session__choose(f, &d, 1, ALL_MODES, RUNG_BTF, &choices);
+	size_t n = session__choose(f, &d, 1, part->modes, RUNG_BTF, &choices);
 	char name[96], detail[256];
 
 	for (size_t i = 0; i < n; i++) {
@@ -103,10 +113,36 @@ static void check_events(struct report *r, const struct features *f, const struc
 	free(choices);
 }
 
-/* Nothing convinces like doing it. */
-static int check_load(struct report *r, struct features *f, const struct domain *d)
+/* What is in no event's line. */
+static void check_sources(struct report *r, const struct features *f)
 {
-	struct session_opts opts = {.modes = TRACE_TIMES, .max_vcpus = 16};
+	bool reasons = features__tp_args(f, "kfree_skb") > 2;
+
+	/* those of bio and request may be as old as the submitter's plug: v6.9, 06b23f92af87 */
+	add(r, "clock of block I/O", true,
+	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests",
+	    NULL);
+	add(r, "drop reasons", reasons,
+	    reasons ? "the kernel's own, by the names in its BTF"
+		    : "this kernel tells none: the function that dropped a packet is shown",
+	    "a kernel of v5.17 or later has them");
+}
+
+static void check_coverage(struct report *r, struct session *s)
+{
+	bool ok = session__audit(s) == 0;
+
+	add(r, "coverage", ok,
+	    ok ? "exits are counted against vcpu->stat.exits"
+	       : "vcpu->stat.exits can't be read: nothing tells whether all exits were seen",
+	    "use a kernel whose KVM has BTF, as root");
+}
+
+/* Nothing convinces like doing it. */
+static int check_load(struct report *r, struct features *f, const struct part *part)
+{
+	struct session_opts opts = {.modes = part->modes, .max_vcpus = 16};
+	const struct domain *d = domain__find(part->domain);
 	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	struct session *s;
 	char *error, detail[128];
@@ -119,15 +155,37 @@ static int check_load(struct report *r, struct features *f, const struct domain 
 			session__close(s);
 	}
 	if (err) {
-		add(r, "load and attach", false, error, "see above; -vv shows libbpf's messages");
+		add(r, part->name, false, error, "see above; -vv shows libbpf's messages");
 		free(error);
 		return err;
 	}
 	snprintf(detail, sizeof(detail), "done in %llu ms",
 		 (unsigned long long)(session__attached_at(s) - start) / 1000000);
-	add(r, "load and attach", true, detail, NULL);
+	add(r, part->name, true, detail, NULL);
+	if (part->modes & TRACE_TIMES)
+		check_coverage(r, s);
 	session__close(s);
 	return 0;
+}
+
+static int check_loads(struct report *r, struct features *f)
+{
+	int status = STATUS_OK, err;
+
+	if (!f->cap_bpf || !f->cap_perfmon) {
+		add(r, parts[0].name, false, "not tried: privilege is missing", "run as root");
+		return STATUS_PRIVILEGE;
+	}
+	if (!f->kvm || !f->backends) {
+		add(r, parts[0].name, false, "not tried: there is no KVM", "see above");
+		return STATUS_KERNEL;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		err = check_load(r, f, &parts[i]);
+		if (err && i == 0)
+			status = err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE : STATUS_KERNEL;
+	}
+	return status;
 }
 
 static void text_checks(struct text *t, const struct rows *rows)
@@ -137,7 +195,7 @@ static void text_checks(struct text *t, const struct rows *rows)
 		bool ok = row__field(row, "ok")->truth;
 		const char *remedy = row__get_text(row, "remedy");
 
-		text__colored(t, ok ? TEXT_PLAIN : TEXT_YELLOW, "%-3s %-24s %s", ok ? "ok" : "no",
+		text__colored(t, ok ? TEXT_PLAIN : TEXT_YELLOW, "%-3s %-28s %s", ok ? "ok" : "no",
 			      row__get_text(row, "name"), row__get_text(row, "detail"));
 		if (remedy)
 			text__line(t, "    -> %s", remedy);
@@ -146,10 +204,9 @@ static void text_checks(struct text *t, const struct rows *rows)
 
 static int run(const struct common *c, const void *opts)
 {
-	const struct domain *exits = domain__find("exits");
 	struct features *f = features__new();
 	struct report *r = report__new("check");
-	int status = STATUS_OK, written, err;
+	int status, written, err;
 	FILE *out = output__open(c);
 
 	(void)opts;
@@ -161,23 +218,10 @@ static int run(const struct common *c, const void *opts)
 	row__list(&r->top, "checks");
 	check_privilege(r, f);
 	check_kernel(r, f);
-	check_events(r, f, exits);
-	check_events(r, f, domain__find("disk"));
-	/* those of bio and request may be as old as the submitter's plug: v6.9, 06b23f92af87 */
-	add(r, "clock of block I/O", true,
-	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests",
-	    NULL);
-	if (!f->cap_bpf || !f->cap_perfmon) {
-		add(r, "load and attach", false, "not tried: privilege is missing", "run as root");
-		status = STATUS_PRIVILEGE;
-	} else if (!f->kvm || !f->backends) {
-		add(r, "load and attach", false, "not tried: there is no KVM", "see above");
-		status = STATUS_KERNEL;
-	} else {
-		err = check_load(r, f, exits);
-		if (err)
-			status = err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE : STATUS_KERNEL;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		check_events(r, f, &parts[i]);
+	check_sources(r, f);
+	status = check_loads(r, f);
 	if (c->json) {
 		err = sink_json__write(out, r, &c->sink);
 	} else {

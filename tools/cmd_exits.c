@@ -10,7 +10,7 @@
 struct opts {
 	struct exits_opts exits; /* first: the domains read it */
 	const char *list;	 /* --by a detail: the list of its rows */
-	const char *what; /* as --by says; NULL: nothing */
+	const char *what;	 /* as --by says; NULL: nothing */
 	bool counts;
 };
 
@@ -70,8 +70,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!o->counts || !o->list)
 			return 0;
-		complain("--counts leaves out times, and --by %s is not without: use one of the two",
-			 o->what);
+		complain(
+			"--counts leaves out times, and --by %s is not without: use one of the two",
+			o->what);
 		exit(STATUS_USAGE);
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -230,9 +230,12 @@ void layout__details(struct text *t, const struct row *row, const char *list, ui
 {
 	const struct rows *rows = row__get_rows(row, list);
 	uint64_t all = layout__count(row, list);
+	const char *key_name = rows->n ? rows->row[0]->field[0].name : list;
 
+	if (!strcmp(list, "page_faults"))
+		key_name = "gpa (2 MiB from)";
 	text__table(t, 2);
-	text__column(t, rows->n ? rows->row[0]->field[0].name : list, TEXT_RIGHT, 0);
+	text__column(t, key_name, TEXT_RIGHT, 0);
 	text__column(t, "name", TEXT_LEFT, 0);
 	text__column(t, "op", TEXT_LEFT, 0);
 	text__column(t, "count", TEXT_RIGHT, 0);

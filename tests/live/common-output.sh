@@ -86,6 +86,7 @@ check_screens() {
 run_check_command() {
 	scope text check
 	scope json check -j
+	grep -c 'field:.* reason;' $tracing/events/skb/kfree_skb/format >reasons || true
 }
 
 check_check_command() {
@@ -93,8 +94,10 @@ check_check_command() {
 	status_is json 0
 	holds "each with its remedy" json.out 'only.checks |
 		map(select(.ok | not)) | map(select(.remedy == null)) | must(. == [])'
-	holds "loads and attaches" json.out \
-		'only.checks[] | select(.name == "load and attach") | must(.ok)'
+	same "each of the domains loads and attaches" '[true, true, true, true]' json.out \
+		'[only.checks[] | select(.name | startswith("load and attach")).ok]'
+	same "drop reasons, if the kernel's event has one" "$(cat reasons)" json.out \
+		'[only.checks[] | select(.name == "drop reasons" and .ok)] | length'
 	holds "an event needs no detail that is missing" json.out \
 		'[only.checks[] | select((.name | startswith("kvm:")) and (.ok | not))] | must(. == [])'
 	says text.out '^ok  load and attach'
