@@ -111,6 +111,7 @@ struct domain {
 	const char *name;
 	const struct event *events;
 	size_t n_events;
+	const char *events_of;	    /* the domain whose events it reads; NULL: its own */
 	const struct level *levels; /* NULL: it has no events of its own to do without */
 	size_t n_levels;
 	const struct export *exports; /* its metrics for Prometheus */

@@ -59,16 +59,19 @@ static const struct export exports[] = {
 			const struct metric_info){"vcpu_time", "seconds", 1e-9,
 						  "Time of the VM's vCPUs by state; the states add "
 						  "up to all of it."},
+		.modes = TRACE_TIMES,
 	},
 	{
 		.list = "vcpus",
 		.field = "wake_latency",
 		.info = &metric_infos[KS_M_WAKE_LATENCY],
+		.modes = TRACE_TIMES,
 	},
 	{
 		.list = "vcpus",
 		.field = "steal_latency",
 		.info = &metric_infos[KS_M_STEAL_LATENCY],
+		.modes = TRACE_TIMES,
 	},
 };
 
@@ -82,6 +85,7 @@ static const char *note(const struct report_ctx *ctx)
 
 DOMAIN(domain_cpu) = {
 	.name = "cpu",
+	.events_of = "exits",
 	.exports = exports,
 	.n_exports = ARRAY_SIZE(exports),
 	.report = report,

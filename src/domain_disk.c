@@ -435,8 +435,8 @@ static const struct export exports[] = {
 	DISK_EXPORT("errors", &counter_infos[KS_C_DISK_ERRORS]),
 	DISK_EXPORT("merged", &merges),
 	DISK_EXPORT("in_flight", &in_flight, .gauge = true),
-	DISK_EXPORT("d2c", &metric_infos[KS_M_DISK_D2C]),
-	DISK_EXPORT("q2c", &metric_infos[KS_M_DISK_Q2C]),
+	DISK_EXPORT("d2c", &metric_infos[KS_M_DISK_D2C], .modes = TRACE_DISK_STAGES * KS_STAGE_D2C),
+	DISK_EXPORT("q2c", &metric_infos[KS_M_DISK_Q2C], .modes = TRACE_DISK_STAGES * KS_STAGE_Q2C),
 };
 
 /* With and without the wait in the queues; a disk's other stages are for the command line. */

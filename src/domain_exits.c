@@ -383,6 +383,7 @@ static const struct export exports[] = {
 		.list = "exits",
 		.field = "count",
 		.info = &(const struct metric_info){"exits", "none", 1, "VM exits by reason."},
+		.modes = TRACE_COUNTS | TRACE_TIMES,
 		.label = {{"reason", "reason"}},
 	},
 	{
@@ -391,6 +392,7 @@ static const struct export exports[] = {
 		.info = &(const struct metric_info){"exit_handling", "seconds", 1e-9,
 						    "Wall time from a VM exit to the next VM entry "
 						    "of the same vCPU."},
+		.modes = TRACE_TIMES,
 		.label = {{"reason", "reason"}},
 	},
 	{
@@ -399,6 +401,7 @@ static const struct export exports[] = {
 		.info = &(const struct metric_info){"exit_time", "seconds", 1e-9,
 						    "Time outside the guest by exit reason, and by "
 						    "what it was spent on."},
+		.modes = TRACE_TIMES,
 		.label = {{"reason", "reason"}},
 	},
 	{
@@ -406,12 +409,14 @@ static const struct export exports[] = {
 		.field = "count",
 		.info = &(const struct metric_info){"userspace_exits", "none", 1,
 						    "Exits to user space (KVM_EXIT_*) by reason."},
+		.modes = TRACE_TIMES | TRACE_USERSPACE,
 		.label = {{"reason", "reason"}},
 	},
 	{
 		.list = "userspace",
 		.field = "latency",
 		.info = &metric_infos[KS_M_USERSPACE],
+		.modes = TRACE_TIMES,
 		.label = {{"reason", "reason"}},
 	},
 };

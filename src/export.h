@@ -35,7 +35,8 @@ struct export
 	 */
 	const char *field;
 	const struct metric_info *info;
-	bool gauge; /* a number that is as it is now, and adds up to nothing */
+	bool gauge;	    /* a number that is as it is now, and adds up to nothing */
+	unsigned int modes; /* enum trace_mode, or'ed: one of them measures it; 0: any */
 	/*
 	 * Labels behind vm: fields, texts or numbers, of the row or of one that it is in. Ends at
 	 * name NULL.

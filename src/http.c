@@ -69,12 +69,16 @@ void http_body__free(struct http_body *b)
 
 /* --- connections */
 
-static void end(struct http *h, struct connection *c)
+static void end(struct connection *c)
 {
-	if (!c->ended)
-		h->evicted++;
 	c->ended = true;
 	shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd finds it closed, and tells on_connection() */
+}
+
+static void evict(struct http *h, struct connection *c)
+{
+	h->evicted++;
+	end(c);
 }
 
 /* Room for one more: of those that ask for nothing the one that has done so for longest. */
@@ -91,7 +95,7 @@ static void make_room(struct http *h, uint64_t now)
 			    (!oldest || c->since < oldest->since))
 				oldest = c;
 		if (oldest) {
-			end(h, oldest);
+			evict(h, oldest);
 			return;
 		}
 	}
@@ -178,6 +182,13 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
 		return refuse(connection);
+	if (*upload_size)
+		return MHD_NO;
+	/* a reply at the first call, when there are only the headers, would end the connection */
+	if (!*request) {
+		*request = h;
+		return MHD_YES;
+	}
 	q.accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept");
 	q.accept_encoding =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding");
@@ -260,7 +271,7 @@ void http__run(struct http *h)
 
 	for (struct connection *c = h->connections; c; c = c->next)
 		if (!c->ended && now - c->since > limit[c->phase])
-			end(h, c);
+			evict(h, c);
 	for (size_t i = 0; i < h->n; i++)
 		MHD_run(h->daemon[i]);
 }
@@ -272,7 +283,7 @@ bool http__drain(struct http *h)
 	h->draining = true;
 	for (struct connection *c = h->connections; c; c = c->next)
 		if (!c->ended && c->phase != REPLIES)
-			end(h, c);
+			end(c);
 	return !h->connections;
 }
 

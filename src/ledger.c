@@ -47,7 +47,7 @@ void label__clean(const char *s, char out[LEDGER_LABEL_MAX + 1])
 
 /* --- families */
 
-static char *full_name(const struct metric_info *info)
+char *metric_info__full_name(const struct metric_info *info)
 {
 	size_t n = strlen(info->name), u = strlen(info->unit);
 	bool has =
@@ -80,7 +80,7 @@ struct family *family__get(struct ledger *l, enum family_type type, const char *
 struct family *family__by_info(struct ledger *l, enum family_type type,
 			       const struct metric_info *info)
 {
-	char *name = full_name(info);
+	char *name = metric_info__full_name(info);
 	struct family *f = family__get(l, type, name, info->unit, info->help, info->scale);
 
 	free(name);
@@ -201,6 +201,22 @@ static void drop_series(struct ledger *l, struct account *a)
 	}
 }
 
+void family__drop_series(struct ledger *l, struct family *f)
+{
+	struct series *s = f->series, *next;
+
+	for (; s; s = next) {
+		next = s->next;
+		*series__head(l, s->account, f) = NULL;
+		if (s->account && !s->account->overflow)
+			l->n_series -= weight(f);
+		free_series(f, s);
+	}
+	f->series = NULL;
+	f->last = &f->series;
+	f->n_series = 0;
+}
+
 /* --- accounts */
 
 void account__drop(struct ledger *l, struct account *a)
@@ -225,6 +241,7 @@ void ledger__free(struct ledger *l)
 	free(l->account);
 	free(l->family);
 	free(l->own.head);
+	free(l->export);
 	free(l);
 }
 
@@ -386,61 +403,12 @@ struct account *account__of(struct ledger *l, const struct vm *vm)
 
 /* --- adding up */
 
-/* Widens the stretch of buckets so that [first, last] is in it. */
-static void stretch(struct account_hist *h, uint32_t first, uint32_t last)
-{
-	uint64_t *wider;
-	uint32_t n;
-
-	if (h->n && h->first < first)
-		first = h->first;
-	if (h->n && h->first + h->n - 1 > last)
-		last = h->first + h->n - 1;
-	n = last - first + 1;
-	if (n == h->n)
-		return;
-	wider = xcalloc(n, sizeof(*wider));
-	if (h->n)
-		memcpy(wider + (h->first - first), h->bucket, h->n * sizeof(*wider));
-	free(h->bucket);
-	*h = (struct account_hist){h->count, h->sum, first, n, wider};
-}
-
-void account_hist__add(struct account_hist *to, const struct histogram *from)
-{
-	uint32_t first = KS_HIST_BUCKETS, last = 0;
-
-	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++) {
-		if (!from->bucket[b])
-			continue;
-		if (first > b)
-			first = b;
-		last = b;
-	}
-	to->count += from->count;
-	to->sum += from->sum;
-	if (first > last)
-		return;
-	stretch(to, first, last);
-	for (uint32_t b = first; b <= last; b++)
-		to->bucket[b - to->first] += from->bucket[b];
-}
-
 static void add_values(const struct family *f, struct series *to, const struct series *from)
 {
-	const struct account_hist *h = &from->hist;
-
-	if (f->type != FAMILY_HISTOGRAM) {
-		to->n += f->type == FAMILY_COUNTER ? from->n : 0;
-		return;
-	}
-	to->hist.count += h->count;
-	to->hist.sum += h->sum;
-	if (!h->n)
-		return;
-	stretch(&to->hist, h->first, h->first + h->n - 1);
-	for (uint32_t i = 0; i < h->n; i++)
-		to->hist.bucket[h->first + i - to->hist.first] += h->bucket[i];
+	if (f->type == FAMILY_HISTOGRAM)
+		account_hist__merge(&to->hist, &from->hist);
+	else if (f->type == FAMILY_COUNTER)
+		to->n += from->n;
 }
 
 /* The values of a series in which others are folded. */

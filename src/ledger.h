@@ -6,7 +6,8 @@
  * Bounded: over max_vms, VMs count under the one name "__overflow__"; over max_values, more label
  * values of one VM in one family do so too; over max_series, whole new series. Each time is
  * counted. A VM that ended is kept for a grace, shorter if room is needed; if one of the same name
- * comes in that time, it goes on where that one ended.
+ * comes in that time, it goes on where that one ended. What is no longer measured is kept for
+ * a grace, too: a counter that stands still would say that nothing happens.
  */
 #ifndef KVMSCOPE_LEDGER_H
 #define KVMSCOPE_LEDGER_H
@@ -65,7 +66,8 @@ struct family {
 	size_t n_labels; /* without vm */
 	struct series *series, **last;
 	size_t n_series;
-	size_t index; /* among the ledger's */
+	size_t index;	     /* among the ledger's */
+	uint64_t idle_since; /* it has not been measured since then, ns; 0: it is */
 };
 
 struct ledger;
@@ -74,11 +76,15 @@ struct ledger *ledger__new(const struct ledger_opts *opts);
 void ledger__free(struct ledger *l);
 
 /*
- * Adds what an interval showed. domains: whose exports are taken; vms: of which the report is; now:
- * CLOCK_BOOTTIME ns.
+ * What is measured from now on: the exports of these domains that one of the modes (enum
+ * trace_mode, or'ed) gives. Gauges of others end, and their other series after the grace. now:
+ * CLOCK_BOOTTIME ns, as below.
  */
-void ledger__add(struct ledger *l, const struct report *r, const struct domain *const *domains,
-		 size_t n, const struct vms *vms, uint64_t now);
+void ledger__measure(struct ledger *l, const struct domain *const *domains, size_t n,
+		     unsigned int modes, uint64_t now);
+
+/* Adds what an interval showed. vms: of which the report is. */
+void ledger__add(struct ledger *l, const struct report *r, const struct vms *vms, uint64_t now);
 
 /*
  * The program's own metrics: sets (gauge, info) or adds to (counter) a series without vm. label:

@@ -198,8 +198,62 @@ static void own_losses(struct ledger *l, const struct report *r)
 	}
 }
 
-static void add_row(struct ledger *l, const struct row *row, const struct vm *vm,
-		    const struct domain *const *domains, size_t n, uint64_t now)
+static bool is_measured(const struct ledger *l, const struct family *f)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < l->n_exports && !found; i++) {
+		char *name = metric_info__full_name(l->export[i] -> info);
+
+		found = !strcmp(name, f->name);
+		free(name);
+	}
+	return found;
+}
+
+/* Whatever the domains are, these go on: what no VM has, and what a VM is. */
+static bool is_measured_always(const struct family *f)
+{
+	return !f->by_vm || f->type == FAMILY_INFO;
+}
+
+void ledger__measure(struct ledger *l, const struct domain *const *domains, size_t n,
+		     unsigned int modes, uint64_t now)
+{
+	l->n_exports = 0;
+	for (size_t d = 0; d < n; d++) {
+		for (size_t e = 0; e < domains[d]->n_exports; e++) {
+			const struct export *export = &domains[d]->exports[e];
+
+			if (export->modes && !(export->modes & modes))
+				continue;
+			l->export = xreallocarray(l->export, l->n_exports + 1, sizeof(export));
+			l->export[l->n_exports++] = export;
+		}
+	}
+	for (size_t i = 0; i < l->n_families; i++) {
+		struct family *f = l->family[i];
+
+		if (is_measured_always(f) || is_measured(l, f))
+			f->idle_since = 0;
+		else if (f->type == FAMILY_GAUGE)
+			family__drop_series(l, f);
+		else if (!f->idle_since)
+			f->idle_since = now;
+	}
+}
+
+static void end_families(struct ledger *l, uint64_t now)
+{
+	for (size_t i = 0; i < l->n_families; i++) {
+		struct family *f = l->family[i];
+
+		if (f->idle_since && now - f->idle_since >= l->opts.grace_ns)
+			family__drop_series(l, f);
+	}
+}
+
+static void add_row(struct ledger *l, const struct row *row, const struct vm *vm, uint64_t now)
 {
 	struct walk w = {.l = l, .row = {row}, .depth = 1};
 
@@ -208,16 +262,13 @@ static void add_row(struct ledger *l, const struct row *row, const struct vm *vm
 	w.account->ended = vm && !vm->alive && !w.account->shared ? now : 0;
 	if (vm)
 		take_info(l, w.account, row);
-	for (size_t d = 0; d < n; d++) {
-		for (size_t e = 0; e < domains[d]->n_exports; e++) {
-			w.e = &domains[d]->exports[e];
-			take_rows(&w, w.e->list);
-		}
+	for (size_t i = 0; i < l->n_exports; i++) {
+		w.e = l->export[i];
+		take_rows(&w, w.e->list);
 	}
 }
 
-void ledger__add(struct ledger *l, const struct report *r, const struct domain *const *domains,
-		 size_t n, const struct vms *vms, uint64_t now)
+void ledger__add(struct ledger *l, const struct report *r, const struct vms *vms, uint64_t now)
 {
 	const struct rows *rows = row__get_rows(&r->top, "vms");
 	struct vm **all;
@@ -235,10 +286,11 @@ void ledger__add(struct ledger *l, const struct report *r, const struct domain *
 			const struct vm *vm = host ? NULL : vm_of(rows->row[i], all, n_vms, &at);
 
 			if ((host || vm) && (host || vm->alive) == alive)
-				add_row(l, rows->row[i], vm, domains, n, now);
+				add_row(l, rows->row[i], vm, now);
 		}
 	}
 	end_accounts(l, now);
+	end_families(l, now);
 	own_losses(l, r);
 }
 
@@ -247,7 +299,7 @@ void ledger__own(struct ledger *l, enum family_type type, const struct metric_in
 {
 	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
 	struct family *f = family__by_info(l, type, info);
-	bool is_new = !f->n_series;
+	bool is_new = !f->n_series && !f->n_labels;
 	struct series *s;
 	size_t at = 0;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What ledger.c, ledger_add.c and ledger_state.c share. */
+/* What ledger*.c share. */
 #ifndef KVMSCOPE_LEDGER_INTERNAL_H
 #define KVMSCOPE_LEDGER_INTERNAL_H
 
@@ -31,6 +31,8 @@ struct ledger {
 	size_t n_series;
 	uint64_t tick;
 	uint64_t overflows[OVERFLOWS];
+	const struct export **export; /* that are measured */
+	size_t n_exports;
 };
 
 struct account *account__new(struct ledger *l, const char *label);
@@ -38,6 +40,10 @@ void account__drop(struct ledger *l, struct account *a);
 struct account *account__labelled(const struct ledger *l, const char *label);
 struct family *family__get(struct ledger *l, enum family_type type, const char *name,
 			   const char *unit, const char *help, double scale);
+/* Ends all of its series. */
+void family__drop_series(struct ledger *l, struct family *f);
+/* With prefix and unit; caller frees. */
+char *metric_info__full_name(const struct metric_info *info);
 struct family *family__by_info(struct ledger *l, enum family_type type,
 			       const struct metric_info *info);
 /* One of those that are no single VM's. */
@@ -52,6 +58,7 @@ size_t series__values_len(const struct family *f, const char *value);
 struct series *series__get(struct ledger *l, struct account *a, struct family *f,
 			   const char *value);
 void account_hist__add(struct account_hist *to, const struct histogram *from);
+void account_hist__merge(struct account_hist *to, const struct account_hist *from);
 /* a NULL: of the program's own. value: as struct series has it. */
 struct series *series__new(struct ledger *l, struct account *a, struct family *f,
 			   const char *value);

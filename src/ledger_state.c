@@ -57,6 +57,7 @@ void ledger__save(const struct ledger *l, struct buffer *out)
 		put(out, f->type);
 		put_bytes(out, &f->scale, sizeof(f->scale));
 		put(out, f->by_vm);
+		put(out, f->idle_since);
 		put(out, f->n_labels);
 		for (size_t k = 0; k < f->n_labels; k++)
 			put_text(out, f->label[k]);
@@ -158,6 +159,7 @@ static void get_family(struct reader *r, struct ledger *l)
 	f = family__get(l, type, name, *unit ? unit : "none", help, 1);
 	memcpy(&f->scale, scale, sizeof(f->scale));
 	f->by_vm = get(r);
+	f->idle_since = get(r);
 	n = get_count(r);
 	if (n > LEDGER_LABELS_MAX || f->n_labels)
 		r->bad = true;
@@ -191,6 +193,9 @@ static void get_series(struct reader *r, struct ledger *l, struct family *f)
 		r->bad = true;
 		return;
 	}
+	/* what the program says of itself as it is now, the next one says anew */
+	if (f->type == FAMILY_GAUGE && !f->by_vm)
+		return;
 	s = series__new(l, owner < l->n_accounts ? l->account[owner] : NULL, f, value);
 	if (f->type != FAMILY_HISTOGRAM) {
 		s->n = number[0];

@@ -31,7 +31,8 @@
 struct keeper {
 	int argc;
 	char **argv;
-	struct config config;
+	struct config config, before; /* before: the last one with which a worker was ready */
+	unsigned int wanted, running, worked; /* which one that is: they are counted from 1 */
 	struct worker_args args;
 	int signal_fd;
 	int worker_fd; /* to the worker */
@@ -95,6 +96,7 @@ static int start_worker(struct keeper *k)
 		log__say(LOG_ERR, "socketpair: %s", strerror(errno));
 		return STATUS_FAILURE;
 	}
+	k->running = k->wanted;
 	k->worker = fork();
 	if (k->worker < 0) {
 		log__say(LOG_ERR, "fork: %s", strerror(errno));
@@ -161,6 +163,9 @@ static void on_worker(struct keeper *k)
 		if (!k->ready)
 			log__say(LOG_INFO, "attached");
 		k->ready = true;
+		k->worked = k->running;
+		if (k->running == k->wanted)
+			k->before = k->config;
 		k->loading_since = 0;
 		sd_notifyf(0, "READY=1\nWATCHDOG=1\nSTATUS=%s",
 			   what == TELL_READY ? "Tracing."
@@ -189,6 +194,12 @@ static int on_end(struct keeper *k)
 	stats(k, false);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_AGAIN && !k->ending)
 		return start_worker(k);
+	if (WIFEXITED(status) && k->worked && k->running != k->worked && !k->ending) {
+		log__say(LOG_ERR, "that configuration does not work here; the one before is back");
+		k->wanted = k->worked;
+		k->config = k->before;
+		return start_worker(k);
+	}
 	if (WIFEXITED(status))
 		return k->ending && WEXITSTATUS(status) == STATUS_AGAIN ? STATUS_OK
 									: WEXITSTATUS(status);
@@ -197,7 +208,27 @@ static int on_end(struct keeper *k)
 	return STATUS_FAILURE;
 }
 
-/* A new configuration is taken if it is one; else the old one stays. */
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Sockets are made once, by who may have had more privileges: those of the start stay. */
+static void keep_addresses(struct config *c, const struct config *old)
+{
+	bool same = c->n_listen == old->n_listen && same_text(c->unix_path, old->unix_path);
+
+	for (size_t i = 0; same && i < c->n_listen; i++)
+		same = !strcmp(c->listen[i], old->listen[i]);
+	if (!same)
+		log__say(LOG_WARNING, "a reload changes no addresses: it listens where it did, "
+				      "until it is restarted");
+	memcpy(c->listen, old->listen, sizeof(c->listen));
+	c->n_listen = old->n_listen;
+	c->unix_path = old->unix_path;
+}
+
+/* A new configuration is taken if it is one, and works; else the old one stays. */
 static void reload(struct keeper *k)
 {
 	struct config c;
@@ -211,7 +242,9 @@ static void reload(struct keeper *k)
 	log__say(LOG_INFO, "reloading");
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		   (unsigned long long)(clock_ns(CLOCK_MONOTONIC) / 1000));
+	keep_addresses(&c, &k->config);
 	k->config = c;
+	k->wanted++;
 	kill(k->worker, SIGHUP);
 }
 
@@ -280,7 +313,8 @@ static int loop(struct keeper *k)
 
 int main(int argc, char **argv)
 {
-	struct keeper k = {.argc = argc, .argv = argv, .worker_fd = -1, .stats_fd = -1};
+	struct keeper k = {
+		.argc = argc, .argv = argv, .worker_fd = -1, .stats_fd = -1, .wanted = 1};
 	uint64_t watchdog_us;
 	sigset_t signals;
 	char *error;
@@ -293,6 +327,10 @@ int main(int argc, char **argv)
 		log__say(LOG_ERR, "%s", error);
 		free(error);
 		return STATUS_USAGE;
+	}
+	if (privileges__cannot_become(k.config.user)) {
+		log__say(LOG_ERR, "only root can become user %s", k.config.user);
+		return STATUS_PRIVILEGE;
 	}
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);

@@ -13,6 +13,7 @@
 #ifndef KVMSCOPE_KVMSCOPED_H
 #define KVMSCOPE_KVMSCOPED_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "buffer.h"
@@ -22,6 +23,8 @@
 #include "status.h"
 #include "vms.h"
 
+/* Who the worker becomes if it is started as root and nobody says who. */
+#define DEFAULT_USER "kvmscope"
 /* The worker's exit status when it wants a next one. */
 #define STATUS_AGAIN 64
 
@@ -30,9 +33,9 @@ struct config {
 	size_t n_listen;
 	const char *unix_path;
 	const char *textfile;
-	const char *domains; /* "exits,cpu" */
-	const char *user;
-	double max_cpu; /* share of all CPUs; 0: no limit */
+	const char *domains; /* "exits,cpu": there are such; NULL: all that the kernel allows */
+	const char *user;    /* there is one of that name; NULL: DEFAULT_USER, if there is */
+	double max_cpu;	     /* share of all CPUs; 0: no limit */
 	uint64_t interval_ns;
 	uint64_t cost_interval_ns, calm_ns;
 	unsigned int max_vcpus, max_connections;
@@ -77,7 +80,8 @@ int message__receive(int socket, char *what, int fd[MESSAGE_FDS]);
 struct legacy {
 	struct limit limit; /* domain[] is found anew */
 	uint64_t loads;
-	uint64_t ledger_size; /* 0: none */
+	char textfile[PATH_MAX]; /* that was written; "": none */
+	uint64_t ledger_size;	 /* 0: none */
 };
 
 struct worker_args {
@@ -95,9 +99,13 @@ int worker__run(const struct worker_args *args);
 
 /* Down to those that loading takes: for the keeper. */
 void privileges__keep(void);
+/* Is there a user that this process is to become, and can't? */
+bool privileges__cannot_become(const char *user);
+/* Whether root stays root: nobody is named, and there is no DEFAULT_USER. */
+bool privileges__stays_root(const char *user);
 /*
- * Down to what looking up names takes, for good; and to another user, if this is root and there is
- * one of that name. Says what it can't do. 0 or -errno.
+ * Down to what looking up names takes, for good; and to another user: see struct config. Says
+ * what it can't do. 0 or -errno.
  */
 int privileges__drop(const char *user, bool need_bpf);
 /* Can maps be read and walks be run without any privilege? Tried in a child. */

@@ -4,6 +4,7 @@
  * own metrics; see kvmscoped_worker.h.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +123,7 @@ int account__read(struct worker *w, bool final)
 		free(error);
 		return err;
 	}
-	ledger__add(w->ledger, r, w->all, w->n_all, w->monitor->vms, clock_ns(CLOCK_BOOTTIME));
+	ledger__add(w->ledger, r, w->monitor->vms, clock_ns(CLOCK_BOOTTIME));
 	monitor__forget_dead(w->monitor);
 	if (!r->complete && (!w->told_at || began - w->told_at >= TELL_AGAIN_NS)) {
 		w->told_at = began;
@@ -149,4 +150,10 @@ void account__write_textfile(struct worker *w, uint64_t now)
 	if (err && !w->textfile_failed)
 		log__say(LOG_ERR, "%s can't be written: %s", w->config->textfile, strerror(-err));
 	w->textfile_failed = err;
+}
+
+void account__remove_textfile(const char *path)
+{
+	if (path && unlink(path) && errno != ENOENT)
+		log__say(LOG_WARNING, "%s stays behind: %s", path, strerror(errno));
 }

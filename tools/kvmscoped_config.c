@@ -2,10 +2,12 @@
 /* kvmscoped's options: the same on the command line and, one a line, in the file. */
 #include <argp.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/libbpf.h>
+#include "domain.h"
 #include "kvmscoped.h"
 #include "session.h"
 #include "util.h"
@@ -116,6 +118,23 @@ static const char *add_listen(struct config *c, const char *arg)
 	return NULL;
 }
 
+static const char *set_domains(struct config *c, const char *arg)
+{
+	char *list = xstrdup(arg), *rest = list, *name;
+	const char *wrong = "names no domain";
+
+	while ((name = strsep(&rest, ", "))) {
+		if (!*name)
+			continue;
+		wrong = domain__find(name) ? NULL : "names a domain that there is not";
+		if (wrong)
+			break;
+	}
+	free(list);
+	c->domains = arg;
+	return wrong;
+}
+
 /* Returns NULL, or what is wrong with the value. arg must live as long as c. */
 static const char *apply(struct config *c, int key, const char *arg)
 {
@@ -132,11 +151,10 @@ static const char *apply(struct config *c, int key, const char *arg)
 		c->textfile = arg;
 		return *arg == '/' ? NULL : "is no path from the root";
 	case OPT_DOMAINS:
-		c->domains = arg;
-		return NULL;
+		return set_domains(c, arg);
 	case OPT_USER:
 		c->user = arg;
-		return NULL;
+		return getpwnam(arg) ? NULL : "is no user here";
 	case OPT_INTERVAL:
 		if (!real(arg, 1, 3600, &v))
 			return "is not 1 to 3600 seconds";
@@ -308,7 +326,6 @@ char *config__read(struct config *c, int argc, char **argv)
 
 	*c = (struct config){
 		.max_cpu = 0.01,
-		.user = "kvmscope",
 		.interval_ns = 5 * NSEC_PER_SEC,
 		.cost_interval_ns = 10 * NSEC_PER_SEC,
 		.calm_ns = 60 * NSEC_PER_SEC,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* kvmscoped's worker: what one leaves to the next; see kvmscoped_worker.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -13,6 +14,8 @@ void legacy__leave(struct worker *w)
 	struct legacy legacy = {.limit = w->limit, .loads = w->loads};
 	struct buffer b = {};
 
+	if (w->config->textfile)
+		snprintf(legacy.textfile, sizeof(legacy.textfile), "%s", w->config->textfile);
 	ledger__save(w->ledger, &b);
 	legacy.ledger_size = b.n;
 	if (ftruncate(w->args->memory_fd, 0) ||
@@ -60,8 +63,12 @@ void legacy__read_ledger(struct worker *w)
 	struct legacy legacy;
 	char *data;
 
-	if (pread(w->args->memory_fd, &legacy, sizeof(legacy), 0) != sizeof(legacy) ||
-	    !legacy.ledger_size || legacy.ledger_size > 1ULL << 32)
+	if (pread(w->args->memory_fd, &legacy, sizeof(legacy), 0) != sizeof(legacy))
+		return;
+	legacy.textfile[sizeof(legacy.textfile) - 1] = '\0';
+	if (*legacy.textfile && strcmp(legacy.textfile, w->config->textfile ?: ""))
+		account__remove_textfile(legacy.textfile);
+	if (!legacy.ledger_size || legacy.ledger_size > 1ULL << 32)
 		return;
 	data = xcalloc(legacy.ledger_size, 1);
 	if (pread(w->args->memory_fd, data, legacy.ledger_size, sizeof(legacy)) !=

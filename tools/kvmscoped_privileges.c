@@ -2,6 +2,7 @@
 /* kvmscoped's privileges: what the keeper keeps, and what is left of the worker's after loading. */
 #include <cap-ng.h>
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +41,36 @@ void privileges__keep(void)
 		log__say(LOG_WARNING, "capabilities can't be reduced to those that loading takes");
 }
 
-/* Another user, with all capabilities as they are for the moment. */
+/* Who to become; NULL: who we are is who we stay. */
+static const struct passwd *other_user(const char *user)
+{
+	const struct passwd *pw;
+
+	if (!user && geteuid())
+		return NULL;
+	pw = getpwnam(user ?: DEFAULT_USER);
+	return pw && pw->pw_uid != geteuid() ? pw : NULL;
+}
+
+bool privileges__cannot_become(const char *user)
+{
+	return geteuid() && other_user(user);
+}
+
+bool privileges__stays_root(const char *user)
+{
+	return !geteuid() && !user && !getpwnam(DEFAULT_USER);
+}
+
+/* Another user, with all capabilities as they are for the moment, and that user's groups alone. */
 static int become(const char *user)
 {
-	const struct passwd *pw = geteuid() ? NULL : getpwnam(user);
+	const struct passwd *pw = other_user(user);
 
 	if (!pw)
-		return 0; /* no root, or no such user: then who we are is who we stay */
-	if (prctl(PR_SET_KEEPCAPS, 1) || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) ||
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1) || initgroups(pw->pw_name, pw->pw_gid) ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid))
 		return -errno;
 	return 0;

@@ -21,24 +21,26 @@
 
 /* --- which domains, and how much of each */
 
-static size_t choose_domains(struct worker *w, char **ret_error)
+static void add_domain(struct worker *w, const struct domain *d)
+{
+	for (size_t i = 0; i < w->n_all; i++)
+		if (w->all[i] == d)
+			return;
+	if (d && w->n_all < MAX_DOMAINS)
+		w->all[w->n_all++] = d;
+}
+
+/* Those that are named; and those whose events they read, which are shown, too. */
+static void choose_domains(struct worker *w)
 {
 	char *list = xstrdup(w->config->domains ?: "exits,cpu,disk,net"), *rest = list, *name;
 
-	while ((name = strsep(&rest, ", "))) {
-		const struct domain *d = *name ? domain__find(name) : NULL;
-
-		if (!*name)
-			continue;
-		if (!d && w->config->domains) {
-			*ret_error = xasprintf("there is no domain '%.32s'", name);
-			break;
-		}
-		if (d && w->n_all < MAX_DOMAINS)
-			w->all[w->n_all++] = d;
-	}
+	while ((name = strsep(&rest, ", ")))
+		add_domain(w, domain__find(name));
+	for (size_t i = 0; i < w->n_all; i++)
+		if (w->all[i]->events_of)
+			add_domain(w, domain__find(w->all[i]->events_of));
 	free(list);
-	return w->n_all;
 }
 
 /* From the levels of the domains to what a session is asked for. */
@@ -65,6 +67,17 @@ static void apply_levels(struct worker *w, struct monitor_opts *how)
 	how->trace = how->report = w->names;
 	how->constants = w->constants;
 	how->n_constants = w->n_constants;
+}
+
+/* What the account has series of. */
+static void measure(struct worker *w, unsigned int modes)
+{
+	const struct domain *on[MAX_DOMAINS];
+	size_t n = 0;
+
+	for (; w->names[n]; n++)
+		on[n] = domain__find(w->names[n]);
+	ledger__measure(w->ledger, on, n, modes, clock_ns(CLOCK_BOOTTIME));
 }
 
 /* --- start */
@@ -138,8 +151,11 @@ static int make_net_space(int ns, int fd[NET_SPACE_FDS], void *arg)
 }
 
 /* What works without, and how much worse. The rest is an error: monitor__check(). */
-static void say_missing(const struct features *f)
+static void say_missing(const struct features *f, const char *user)
 {
+	if (privileges__stays_root(user))
+		log__say(LOG_NOTICE, "there is no user " DEFAULT_USER
+				     ": the worker stays root, without root's capabilities");
 	if (!f->cap_admin)
 		log__say(LOG_WARNING,
 			 "CAP_SYS_ADMIN is missing: %s what the programs cost is not known, so "
@@ -170,7 +186,7 @@ static int load(struct worker *w, struct monitor_opts *how)
 	if (err)
 		return failed(err, error);
 	if (!w->loads)
-		say_missing(w->monitor->features);
+		say_missing(w->monitor->features, w->config->user);
 	net_space__set_maker(make_net_space, w);
 	bpf = privileges__bpf_needed(w->config->user, works_unprivileged, w->monitor->session);
 	err = privileges__drop(w->config->user, bpf);
@@ -341,6 +357,8 @@ static int serve(struct worker *w, int signal_fd)
 		account__read(w, true);
 		account__write_textfile(w, UINT64_MAX);
 	}
+	if (status == STATUS_OK)
+		account__remove_textfile(w->config->textfile);
 	return status;
 }
 
@@ -363,11 +381,7 @@ int worker__run(const struct worker_args *args)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (!choose_domains(&w, &error) || error) {
-		log__say(LOG_ERR, "%s", error ?: "there is no domain to trace");
-		free(error);
-		return STATUS_USAGE;
-	}
+	choose_domains(&w);
 	w.ledger = ledger__new(&args->config->ledger);
 	legacy__read(&w);
 	status = load(&w, &how);
@@ -375,6 +389,7 @@ int worker__run(const struct worker_args *args)
 		w.loads++;
 		say_how(&w);
 		legacy__read_ledger(&w);
+		measure(&w, how.modes);
 		monitor__find_vms(w.monitor, &error);
 		monitor__rescan(w.monitor);
 		status = serve(&w, signal_fd);

@@ -78,6 +78,9 @@ struct worker {
 int account__read(struct worker *w, bool final);
 /* The text file, if it is time for it; at UINT64_MAX it is. */
 void account__write_textfile(struct worker *w, uint64_t now);
+/* When nobody writes it any more: node_exporter would serve what is in it for ever. NULL is fine.
+ */
+void account__remove_textfile(const char *path);
 
 /* --- kvmscoped_cost.c */
 
@@ -93,7 +96,10 @@ void worker__tell(struct worker *w, char what);
 
 /* The limit's state, before anything is loaded. */
 void legacy__read(struct worker *w);
-/* The account, without privileges: what is in it came from outside. */
+/*
+ * The account, without privileges: what is in it came from outside. A text file that is no longer
+ * wanted is removed.
+ */
 void legacy__read_ledger(struct worker *w);
 void legacy__leave(struct worker *w);
 /* The limit's state begins anew, for it counts domains by their numbers. */

@@ -73,6 +73,9 @@ run_daemon_serves() {
 	curl -s -o post -w '%{http_code}\n' --unix-socket "$PWD/one.sock" -d x=1 http://x/metrics >status.post
 	grep -E '^(Cap|NoNewPrivs)' "/proc/$(worker $daemon_pid)/status" >caps
 	until_true 20 test -s one.prom
+	cp one.prom written.txt
+	# two requests, one connection
+	curl -s --unix-socket "$PWD/one.sock" -o kept -o kept -w '%{num_connects}\n' http://x/healthz http://x/metrics >connects
 	# a reload: the counters go on
 	kill -HUP $daemon_pid
 	until_true 20 eval 'fetch one >third.om && grep -q "^kvmscope_loads_total 2" third.om'
@@ -86,7 +89,7 @@ check_daemon_serves() {
 	for file in first second third; do
 		"$tests/openmetrics" $file.om >/dev/null 2>err || failed "$file: $(cat err)"
 	done
-	for file in first.txt one.prom packed.txt; do
+	for file in first.txt written.txt packed.txt; do
 		"$tests/openmetrics" --text $file >/dev/null 2>err || failed "$file: $(cat err)"
 		promtool check metrics <$file >lint 2>&1 || failed "$file: $(cat lint)"
 	done
@@ -98,7 +101,8 @@ check_daemon_serves() {
 	says page. '<h1>kvmscoped'
 	says second.om '^kvmscope_vm_info\{vm="web1",uuid="",pid="[0-9]+",platform="qemu",name_source="cmdline"\} 1$'
 	says second.om '^kvmscope_complete 1$'
-	says_not left 'one.sock|tmp$'
+	says_not left 'one.sock|one.prom|tmp$'
+	[ "$(paste -sd ' ' connects)" = "1 0" ] || failed "connections by request: $(cat connects)"
 	# ptrace and dac_read_search, no more
 	says caps '^CapEff:	0000000000080004$'
 	says caps '^CapPrm:	0000000000080004$'
@@ -420,44 +424,4 @@ check_daemon_bad_clients() {
 	says_not clients False
 	at_most "kB resident" "$(awk '{ print $2 }' rss)" 20480
 	at_most "descriptors" "$(cat fds)" 160
-}
-
-# --- options
-
-run_daemon_options() {
-	n=0
-	for options in "--max-cpu 101" "--listen nowhere" "--listen 1.2.3.4.5:1" "--unix relative" "--nonsense" \
-		"--domains exits,nonsense" "word" "--config /nonexistent" "--config bad.conf"; do
-		n=$((n + 1))
-		printf 'max-vms = 7\n# a comment\nmax-series = none\n' >bad.conf
-		status=0
-		# shellcheck disable=SC2086
-		"${KVMSCOPE}d" $options >bad$n.out 2>bad$n.err || status=$?
-		echo $status >bad$n.status
-	done
-	"${KVMSCOPE}d" --help >help
-	printf 'max-series = 200\nlisten = none\nunix = %s\ndomains = exits\n' "$PWD/conf.sock" >good.conf
-	"${KVMSCOPE}d" --config good.conf 2>conf.err &
-	daemon_pid=$!
-	started $daemon_pid
-	await attached conf.err
-	# a configuration that is none is refused, and the old one stays
-	echo 'max-series = none' >>good.conf
-	kill -HUP $daemon_pid
-	await 'stays as it was' conf.err
-	fetch conf >conf.om
-	daemon_end $daemon_pid
-}
-
-check_daemon_options() {
-	local n
-	for n in 1 2 3 4 5 6 7 8 9; do
-		status_is bad$n 2
-		lines_are bad$n.out 0
-		says bad$n.err '^(.*/)?kvmscoped: '
-	done
-	says bad9.err 'bad.conf, line 3: .*max-series = none.* is not'
-	says help -- '--max-cpu=PERCENT'
-	"$tests/openmetrics" conf.om >/dev/null 2>err || failed "$(cat err)"
-	says_not conf.om 'vcpu_time'
 }

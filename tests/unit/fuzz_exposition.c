@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ledger__restore(l, data, size);
 	for (size_t i = 0; i <= size && pid < 64; i += strlen(copy + i) + 1)
 		sample_row(r, sample_vm(vms, pid++, copy + i), copy + i, 1, 1000);
-	ledger__add(l, r, sample_domains, 1, vms, NSEC_PER_SEC);
+	ledger__add(l, r, vms, NSEC_PER_SEC);
 	exposition__write(&b, l, EXPOSITION_OPENMETRICS);
 	if (ledger__restore(l, data, size)) /* one that restores may have families of any form */
 		check(&b);

@@ -39,7 +39,10 @@ static inline struct ledger *sample_ledger(size_t vms, size_t series, size_t val
 {
 	const struct ledger_opts opts = {vms, series, values, 300 * NSEC_PER_SEC};
 
-	return ledger__new(&opts);
+	struct ledger *l = ledger__new(&opts);
+
+	ledger__measure(l, sample_domains, 1, 0, NSEC_PER_SEC);
+	return l;
 }
 
 /* An empty table of VMs, in which the caller adds ghosts and gives them names. */
@@ -90,7 +93,7 @@ static inline void sample_add(struct ledger *l, struct vms *vms, const struct vm
 	if (vm) {
 		sample_row(r, vm, reason, count, 1000);
 	}
-	ledger__add(l, r, sample_domains, 1, vms, now_s * NSEC_PER_SEC);
+	ledger__add(l, r, vms, now_s * NSEC_PER_SEC);
 	report__free(r);
 }
 

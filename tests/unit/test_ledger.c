@@ -87,7 +87,7 @@ static void test_same_names(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(vm); i++)
 		sample_row(r, vm[i], "io", i + 1, 1000);
-	ledger__add(l, r, sample_domains, 1, vms, NSEC_PER_SEC);
+	ledger__add(l, r, vms, NSEC_PER_SEC);
 	report__free(r);
 	assert_int_equal(exits(l, "web1", "io"), 1);
 	assert_int_equal(exits(l, "web1#2", "io"), 2);
@@ -119,7 +119,7 @@ static void test_bounds(void **state)
 			snprintf(name + 8, 8, "r%d", i);
 			sample_row(r, vm ?: sample_vm(vms, k, name), name + 8, 1, 1000);
 		}
-		ledger__add(l, r, sample_domains, 1, vms, (uint64_t)i * NSEC_PER_SEC);
+		ledger__add(l, r, vms, (uint64_t)i * NSEC_PER_SEC);
 		report__free(r);
 		assert_true(ledger__series(l) <= 100);
 	}
@@ -154,7 +154,7 @@ static void test_restart_within_a_reading(void **state)
 		row__list(&r->top, "vms");
 		sample_row(r, wrapped ? new : old, "io", 5, 1000);
 		sample_row(r, wrapped ? old : new, "io", 7, 1000);
-		ledger__add(l, r, sample_domains, 1, vms, 2 * NSEC_PER_SEC);
+		ledger__add(l, r, vms, 2 * NSEC_PER_SEC);
 		assert_int_equal(exits(l, "web1", "io"), 15);
 		assert_int_equal(exits(l, "web1#2", "io"), -1);
 		assert_int_equal(value(l, "kvmscope_queue_requests", "web1", ""), wrapped ? 5 : 7);
@@ -218,6 +218,86 @@ static void test_save_and_restore(void **state)
 	ledger__free(again);
 }
 
+/* What is no longer measured: gauges end, counters after the grace; and it begins anew. */
+static void test_no_longer_measured(void **state)
+{
+	static const char *const part[] = {"part", "sample", NULL};
+	static const struct metric_info cost = {"cost", "ratio", 1e-9, "Cost."};
+	struct ledger *l = sample_ledger(10, 1000, 10), *again = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+	struct buffer saved = {};
+
+	sample_add(l, vms, a, "io", 3, 1);
+	ledger__own(l, FAMILY_GAUGE, &cost, 7, part);
+	assert_int_equal(value(l, "kvmscope_cost_ratio", "", "sample"), 7);
+	ledger__measure(l, NULL, 0, 0, 10 * NSEC_PER_SEC);
+	sample_add(l, vms, a, "io", 4, 11);
+	assert_int_equal(exits(l, "web1", "io"), 3);
+	assert_int_equal(value(l, "kvmscope_queue_requests", "web1", ""), -1);
+	/* over a reload: what the last process said of itself is not said again */
+	ledger__save(l, &saved);
+	assert_int_equal(ledger__restore(again, saved.data, saved.n), 0);
+	ledger__measure(again, NULL, 0, 0, 200 * NSEC_PER_SEC);
+	assert_int_equal(value(again, "kvmscope_cost_ratio", "", "sample"), -1);
+	sample_add(again, vms, a, "io", 4, 309);
+	assert_int_equal(exits(again, "web1", "io"), 3);
+	sample_add(again, vms, a, "io", 4, 310);
+	assert_int_equal(exits(again, "web1", "io"), -1);
+	assert_int_equal(value(again, "kvmscope_exit_handling_seconds", "web1", "io"), -1);
+	assert_int_equal(ledger__vms(again), 1);
+	ledger__measure(again, sample_domains, 1, 0, 320 * NSEC_PER_SEC);
+	ledger__own(again, FAMILY_GAUGE, &cost, 8, part);
+	sample_add(again, vms, a, "io", 5, 321);
+	assert_int_equal(exits(again, "web1", "io"), 5);
+	assert_int_equal(value(again, "kvmscope_cost_ratio", "", "sample"), 8);
+	/* back before the grace is over: as if nothing had been */
+	ledger__measure(again, NULL, 0, 0, 330 * NSEC_PER_SEC);
+	ledger__measure(again, sample_domains, 1, 0, 340 * NSEC_PER_SEC);
+	sample_add(again, vms, a, "io", 6, 900);
+	assert_int_equal(exits(again, "web1", "io"), 11);
+	buffer__free(&saved);
+	vms__close(vms);
+	ledger__free(l);
+	ledger__free(again);
+}
+
+/* An export of which a mode is asked for is there with that mode alone. */
+static void test_modes(void **state)
+{
+	static const struct metric_info counted = {"exits", "none", 1, "Exits."},
+					timed = {"exit_handling", "seconds", 1e-9, "Time."};
+	static const struct export exports[] = {
+		{.list = "exits",
+		 .field = "count",
+		 .info = &counted,
+		 .modes = 3,
+		 .label = {{"reason", "reason"}}},
+		{.list = "exits",
+		 .field = "latency",
+		 .info = &timed,
+		 .modes = 2,
+		 .label = {{"reason", "reason"}}},
+	};
+	static const struct domain domain = {
+		.name = "sample", .exports = exports, .n_exports = ARRAY_SIZE(exports)};
+	const struct domain *const domains[] = {&domain};
+	struct ledger *l = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+
+	ledger__measure(l, domains, 1, 1, NSEC_PER_SEC);
+	sample_add(l, vms, a, "io", 3, 1);
+	assert_int_equal(exits(l, "web1", "io"), 3);
+	assert_int_equal(value(l, "kvmscope_exit_handling_seconds", "web1", "io"), -1);
+	ledger__measure(l, domains, 1, 2, 2 * NSEC_PER_SEC);
+	sample_add(l, vms, a, "io", 4, 2);
+	assert_int_equal(exits(l, "web1", "io"), 7);
+	assert_int_equal(value(l, "kvmscope_exit_handling_seconds", "web1", "io"), 4);
+	vms__close(vms);
+	ledger__free(l);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -228,6 +308,8 @@ int main(void)
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_churn),
 		cmocka_unit_test(test_save_and_restore),
+		cmocka_unit_test(test_no_longer_measured),
+		cmocka_unit_test(test_modes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,162 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2154 # expanded later; set by lib-vm.sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Scenarios of kvmscoped's configuration: what is wrong is said, a reload, and what it ends.
+
+# --- options
+
+run_daemon_options() {
+	n=0
+	for options in "--max-cpu 101" "--listen nowhere" "--listen 1.2.3.4.5:1" "--unix relative" "--nonsense" \
+		"--domains exits,nonsense" "--domains ," "--user nobody-of-that-name" "word" "--config /nonexistent" \
+		"--config bad.conf"; do
+		n=$((n + 1))
+		printf 'max-vms = 7\n# a comment\nmax-series = none\n' >bad.conf
+		status=0
+		# shellcheck disable=SC2086
+		"${KVMSCOPE}d" $options >bad$n.out 2>bad$n.err || status=$?
+		echo $status >bad$n.status
+	done
+	"${KVMSCOPE}d" --help >help
+	# who is not root, and has no more than that, can't become somebody else
+	status=0
+	setpriv --reuid 65534 --clear-groups --bounding-set -all "${KVMSCOPE}d" --user daemon >other.out 2>other.err || status=$?
+	echo $status >other.status
+	printf 'max-series = 200\nlisten = none\nunix = %s\ndomains = exits,exits\n' "$PWD/conf.sock" >good.conf
+	"${KVMSCOPE}d" --config good.conf --user nobody 2>conf.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached conf.err
+	grep -E '^(Uid|Gid|Groups|CapEff):' "/proc/$(worker $daemon_pid)/status" >nobody
+	fetch conf >conf.om
+	# a configuration that is none is refused, and the old one stays
+	cp good.conf kept.conf
+	for line in 'max-series = none' 'domains = exits,nonsense' 'user = nobody-of-that-name'; do
+		n=$(grep -c 'stays as it was' conf.err || true)
+		echo "$line" >>good.conf
+		kill -HUP $daemon_pid
+		until_true 20 eval '[ "$(grep -c "stays as it was" conf.err)" = $((n + 1)) ]'
+		cp kept.conf good.conf
+	done
+	sed -i 's/^listen.*/listen = 127.0.0.1:19736/' good.conf
+	kill -HUP $daemon_pid
+	await 'changes no addresses' conf.err
+	until_true 60 eval 'fetch conf >after.om && grep -q "^kvmscope_loads_total 2" after.om'
+	daemon_end $daemon_pid
+	# one that is right in itself, and does not work: the worker may not become another user
+	printf 'listen = none\nunix = %s\nuser = root\n' "$PWD/back.sock" >back.conf
+	setpriv --bounding-set -setuid "${KVMSCOPE}d" --config back.conf 2>back.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached back.err
+	echo 'user = nobody' >>back.conf
+	kill -HUP $daemon_pid
+	await 'the one before is back' back.err
+	until_true 60 eval 'fetch back >back.om && grep -q "^kvmscope_loads_total 2" back.om'
+	daemon_end $daemon_pid
+}
+
+# --- what is no longer traced, and files that are no longer written
+
+run_daemon_reloads() {
+	loop_begin 64
+	printf 'domains = exits,disk\ngrace = 2\ninterval = 1\ntextfile = %s\n' "$PWD/old.prom" >one.conf
+	daemon_start one --config one.conf
+	vm_start vm web1 --out 101 --hold --disk "$loop" --disk-reads 211 --disk-writes 103
+	web1=$vm_pid
+	vm_go vm
+	await ^done vm.out
+	disk="vm=\"web1\",device=\"$(cat disk)\",op=\"read\""
+	until_true 20 eval 'fetch one >before.om && has_total before.om web1 102 &&
+		[ "$(metric before.om "kvmscope_disk_requests_total{$disk}")" = 211 ]'
+	until_true 20 grep -q 'vm="web1",reason="io"} 102' old.prom
+	# the disk goes, and the file has another name
+	sed -i 's/,disk//; s/old.prom/new.prom/' one.conf
+	kill -HUP $daemon_pid
+	until_true 20 eval 'fetch one >after.om && grep -q "^kvmscope_loads_total 2" after.om'
+	until_true 20 eval 'fetch one >later.om && ! grep -q "^kvmscope_disk_requests_total{vm=\"web1\"" later.om' || true
+	until_true 20 test -s new.prom
+	ls ./*.prom >files.reloaded
+	# cpu reads the events of exits: both are traced
+	sed -i 's/^domains.*/domains = cpu/; /^textfile/d' one.conf
+	kill -HUP $daemon_pid
+	until_true 20 eval 'fetch one >cpu.om && grep -q "^kvmscope_loads_total 3" cpu.om'
+	vm_run more web2 --out 307
+	until_true 20 eval 'fetch one >cpu.om && has_total cpu.om web2 308' || true
+	ls >files.none
+	sed -i '$a textfile = '"$PWD/last.prom" one.conf
+	kill -HUP $daemon_pid
+	until_true 20 test -s last.prom
+	# a worker that was held up has no fresh numbers: it says so, and is ready when it has
+	ready_after_stop "$(worker $daemon_pid)" >readyz
+	vm_kill $web1
+	daemon_end $daemon_pid
+	ls >files.ended
+}
+
+# ready_after_stop PID: asks on a connection that was there before PID was held for longer than three intervals.
+ready_after_stop() {
+	python3 - one.sock "$1" <<-'END'
+		import os, signal, socket, sys, time
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(sys.argv[1])
+
+		def ask():
+		    s.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+		def answer():
+		    return s.recv(4096).split(b"\r\n")[0].decode()
+
+		ask()
+		print(answer())
+		os.kill(int(sys.argv[2]), signal.SIGSTOP)
+		ask()
+		until = time.monotonic() + 3.5
+		while time.monotonic() < until:
+		    time.sleep(until - time.monotonic())
+		os.kill(int(sys.argv[2]), signal.SIGCONT)
+		print(answer())
+		ask()
+		print(answer())
+	END
+}
+
+check_daemon_reloads() {
+	local file
+	for file in before after later cpu; do
+		"$tests/openmetrics" $file.om >/dev/null 2>err || failed "$file: $(cat err)"
+	done
+	says before.om '^kvmscope_cost_ratio\{part="disk"\}'
+	says before.om '^kvmscope_disk_in_flight_requests\{vm="web1"'
+	# gauges at once, counters after their grace
+	says_not after.om '^kvmscope_cost_ratio\{part="disk"\}|^kvmscope_reduced_steps\{domain="disk"\}|^kvmscope_disk_in_flight'
+	says_not later.om '^kvmscope_disk'
+	says later.om '^kvmscope_userspace_exits_total\{vm="web1",reason="io"\} 102$'
+	[ "$(cat files.reloaded)" = ./new.prom ] || failed "after a reload there are: $(cat files.reloaded)"
+	says_not files.none 'prom'
+	says_not files.ended 'prom|tmp$'
+	says cpu.om '^kvmscope_userspace_exits_total\{vm="web2",reason="io"\} 308$'
+	says cpu.om '^kvmscope_vcpu_time_seconds_total\{vm="web2",state="[a-z_]+"\} [0-9.]*[1-9]'
+	[ "$(sed 's/HTTP.1.1 //' readyz | tr '\n' ' ')" = "200 OK 503 Service Unavailable 200 OK " ] || failed "readyz: $(cat readyz)"
+}
+
+check_daemon_options() {
+	local n
+	for n in 1 2 3 4 5 6 7 8 9 10 11; do
+		status_is bad$n 2
+		lines_are bad$n.out 0
+		says bad$n.err '^(.*/)?kvmscoped: '
+	done
+	says bad7.err "names no domain"
+	says bad8.err "'nobody-of-that-name' is no user here"
+	says bad11.err 'bad.conf, line 3: .*max-series = none.* is not'
+	says help -- '--max-cpu=PERCENT'
+	status_is other 3
+	says other.err 'only root can become user daemon'
+	# of its groups none is root's
+	[ "$(awk '{ $1 = ""; print }' nobody | tr '\n' ',')" = " 65534 65534 65534 65534, 65534 65534 65534 65534, 65534, 0000000000080004," ] ||
+		failed "who it is: $(cat nobody)"
+	"$tests/openmetrics" conf.om >/dev/null 2>err || failed "$(cat err)"
+	says_not conf.om 'vcpu_time'
+}
