@@ -93,7 +93,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
 .PHONY: all check check-bpf check-live check-kernels record-verifier record-kernels bench static install deb demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
-        deps-build deps-test
+        deps-build deps-deb deps-test
 
 all: $(B)/kvmscope $(B)/kvmscoped ## build/kvmscope, build/kvmscoped
 
@@ -244,7 +244,7 @@ demo: deps-build ## installs what the build needs, builds, traces this host's VM
 	$(Q)$(MAKE) --no-print-directory -j2 all $(GUEST)
 	$(Q)tests/demo $(B)
 
-deps-build deps-test:
+deps-build deps-deb deps-test:
 	$(Q)packaging/install-deps $(@:deps-%=%)
 
 install: all ## DESTDIR, prefix
@@ -265,7 +265,8 @@ sysroot: # for ARCH=arm64: where its libraries are
 	@echo $(SYSROOT)
 
 # Debian's tools want debian/ in the source: in a copy
-deb: ## build/deb/*.deb: packages kvmscope and kvmscoped
+deb: deps-deb ## build/deb/*.deb: packages kvmscope and kvmscoped, for this machine's architecture
+	$(if $(filter-out $(NATIVE),$(ARCH)),$(error packages are made on a machine of their architecture))
 	$(Q)packaging/deb $(B)/deb $(VERSION)
 
 help: ## this list

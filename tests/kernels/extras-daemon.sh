@@ -92,7 +92,7 @@ check_daemon_limit() {
 
 options_daemon_cost() {
 	options_daemon_limit
-	printf '%s\n' --file "$(PATH=$PATH:/usr/sbin:/sbin command -v bpftool):/bin/bpftool"
+	printf '%s\n' --icount --timeout 300 --file "$(PATH=$PATH:/usr/sbin:/sbin command -v bpftool):/bin/bpftool"
 }
 
 # all_programs FILE: what bpftool says of all programs; nobody else has any here.
