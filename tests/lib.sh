@@ -158,6 +158,15 @@ at_most() {
 	awk -v got="$2" -v limit="$3" 'BEGIN { exit !(got <= limit) }' || failed "$1: $2, more than $3"
 }
 
+# serves FILE BUT: all that the rules and the dashboard ask for is in an exposition, but what matches BUT.
+serves() {
+	local name
+	while read -r name; do
+		grep -qE "^(# TYPE )?$name[{ ]" "$1" || failed "$1 has no $name, which is asked for in packaging/"
+	done < <(grep -ohP '(?<![:a-z_.])kvmscope_[a-z0-9_]+' "$tests"/../packaging/{prometheus/kvmscope.rules.yml,grafana/kvmscope.json} |
+		sort -u | grep -vE "$2")
+}
+
 # answer FILE: what kvmguest's last line says, as "out=N mmio=N ...", to be evaluated.
 answer() {
 	sed -n 's/^done //p' "$1.out"

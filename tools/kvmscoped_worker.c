@@ -285,6 +285,7 @@ static int loop(struct worker *w, int signal_fd)
 		if (fds[FD_SIGNAL].revents)
 			status = on_signal(signal_fd);
 		http__run(server__http(w->server));
+		now = clock_ns(CLOCK_MONOTONIC); /* a scrape may have read the counters */
 		if (status < 0)
 			status = on_time(w, now);
 		if (now - told >= TICK_NS) {

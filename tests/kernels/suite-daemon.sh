@@ -35,6 +35,7 @@ check_daemon_counts() {
 		says end "^kvmscope_exits_total\{vm=\"web1\",reason=\"${pair%=*}\"\} ${pair#*=}\$"
 		says end "^kvmscope_exit_handling_seconds_count\{vm=\"web1\",reason=\"${pair%=*}\"\} [0-9]+\$"
 	done
+	serves end '^kvmscope_(net|userspace)_'
 	says end '^kvmscope_lost_total\{what="uncounted_exits"\} 0$'
 	[ "$(stat_of disk 1) $(stat_of disk 5)" = "2003 1009" ] || failed "the disk itself: $(cat disk.stat1)"
 	awk '/^kvmscope_disk_requests_total\{vm="db1",device="nullb0"/ { n += $NF }
