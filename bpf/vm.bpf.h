@@ -100,6 +100,17 @@ static __always_inline bool vcpu_is(const struct ks_vcpu *v, __u32 tgid, __u32 t
 	return v->tid == tid && v->tgid == tgid && v->start == start && v->mode != KS_MODE_GONE;
 }
 
+/* Last of all: user space takes a slot with a tgid for one in use, and then reads the rest. */
+static __always_inline void slot_publish(struct ks_vcpu *v, __u32 tgid)
+{
+#ifdef __TARGET_ARCH_arm64
+	__sync_lock_test_and_set(&v->tgid, tgid); /* BPF_XCHG: in order there, too; v5.12 */
+#else
+	barrier(); /* x86 keeps stores in their order; the compiler would not */
+	v->tgid = tgid;
+#endif
+}
+
 /* Takes a slot for the current thread. Returns its number, 0 when none is left. */
 static __noinline __u32 vcpu_take(struct ks_thread_vcpu *who, __u32 tgid, __u64 start)
 {
@@ -116,7 +127,7 @@ static __noinline __u32 vcpu_take(struct ks_thread_vcpu *who, __u32 tgid, __u64 
 	v->t = v->since;
 	v->flags = cfg_filter && vm_of(tgid) == KS_VM_IGNORED ? KS_VCPU_IGNORED : 0;
 	v->mode = KS_MODE_NEW;
-	v->tgid = tgid; /* last: user space takes a slot with a tgid for one in use */
+	slot_publish(v, tgid);
 	tid_maybe[who->tid & (KS_TID_BYTES - 1)] = 1;
 	return slot;
 }

@@ -136,21 +136,27 @@ bool features__has_struct(const struct features *f, const char *type)
 	return find_type(f, type, BTF_KIND_STRUCT, &btf) > 0;
 }
 
+/* Those of structs and unions without a name, too: kernels move members into such. */
+static bool has_member(const struct btf *btf, __u32 id, const char *member)
+{
+	const struct btf_type *t = btf__type_by_id(btf, id);
+	const struct btf_member *m = btf_members(t);
+	const char *name;
+
+	for (int i = 0; btf_is_composite(t) && i < btf_vlen(t); i++) {
+		name = btf__name_by_offset(btf, m[i].name_off);
+		if (*name ? !strcmp(name, member) : has_member(btf, m[i].type, member))
+			return true;
+	}
+	return false;
+}
+
 bool features__has_member(const struct features *f, const char *type, const char *member)
 {
-	const struct btf_member *m;
-	const struct btf_type *t;
 	const struct btf *btf;
 	int id = find_type(f, type, BTF_KIND_STRUCT, &btf);
 
-	if (id <= 0)
-		return false;
-	t = btf__type_by_id(btf, id);
-	m = btf_members(t);
-	for (int i = 0; i < btf_vlen(t); i++)
-		if (!strcmp(btf__name_by_offset(btf, m[i].name_off), member))
-			return true;
-	return false;
+	return id > 0 && has_member(btf, id, member);
 }
 
 void features__each_enum(const struct features *f, const char *name,
@@ -278,9 +284,6 @@ static void look_at_lockdown(struct features *f)
 	char buf[128] = "", *open, *close;
 	FILE *file;
 
-	/* not all hosts without systemd have it mounted */
-	if (!is_mounted("/sys/kernel/security", SECURITYFS_MAGIC))
-		mount("none", "/sys/kernel/security", "securityfs", 0, NULL);
 	file = fopen("/sys/kernel/security/lockdown", "re");
 	if (!file) {
 		snprintf(f->lockdown, sizeof(f->lockdown), "%s",

@@ -52,6 +52,18 @@ static const char *rung_missing(const struct features *f, const struct event *e,
 	return r->missing ? r->missing(f) : NULL;
 }
 
+bool choice__is_absent(const struct choice *c)
+{
+	const char *absent = c->event->absent;
+
+	return !c->rung && absent && strstr(c->why, absent);
+}
+
+bool rung__may_be_skipped(const struct features *f, const struct event *e, const struct rung *r)
+{
+	return f->srcu_fast && e->preemptible && r->kind != RUNG_TP;
+}
+
 static bool has_classic(const struct features *f, const struct event *e)
 {
 	for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++)
@@ -71,9 +83,8 @@ static void choose(const struct features *f, const struct event *e, enum rung_ki
 			missing = "the kernel refused to load it";
 		else
 			missing = rung_missing(f, e, r, buf, sizeof(buf));
-		if (!missing && r->kind != RUNG_TP && e->preemptible && f->srcu_fast &&
-		    has_classic(f, e))
-			missing = "its runs may be skipped on this kernel";
+		if (!missing && rung__may_be_skipped(f, e, r) && has_classic(f, e))
+			missing = "the kernel may skip runs of that";
 		if (!missing) {
 			c->rung = r;
 			return;

@@ -312,10 +312,16 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 		  size_t n, const struct session_opts *opts, char **ret_error)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
-	int err = -EAGAIN;
+	int err = -EAGAIN, cpus = libbpf_num_possible_cpus();
 	char *error;
 
 	*ret_error = NULL;
+	if (cpus > KS_MAX_CPUS) { /* two of them would share a place in here[] */
+		*ret_error = xasprintf("this host may have %d CPUs, and kvmscope has places for %d",
+				       cpus, KS_MAX_CPUS);
+		err = -ENOTSUP;
+		goto out;
+	}
 	s->modes = opts->modes;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);

@@ -39,6 +39,11 @@ struct choice {
 	char why[160];		 /* why not a cheaper one, or why none */
 };
 
+/* It can't be had because the kernel has no such event, for the reason that event->absent tells. */
+bool choice__is_absent(const struct choice *c);
+/* Under load the kernel may skip runs of such a program: see features.h, srcu_fast. */
+bool rung__may_be_skipped(const struct features *f, const struct event *e, const struct rung *r);
+
 /*
  * Finds for each event of these domains the first rung whose needs this kernel meets. floor:
  * no cheaper form than this. Returns how many there are, in *ret_choices (caller frees).

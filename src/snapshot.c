@@ -92,7 +92,7 @@ static void take_vcpu(struct snapshot *snap, uint32_t slot, const struct ks_vcpu
 	struct snap_vcpu *out;
 	struct ks_vcpu v;
 
-	if (!shared->tgid)
+	if (!__atomic_load_n(&shared->tgid, __ATOMIC_ACQUIRE)) /* slot_publish() */
 		return;
 	copy_whole(&v, shared);
 	snap->vcpu = xreallocarray(snap->vcpu, snap->n_vcpu + 1, sizeof(*snap->vcpu));

@@ -109,7 +109,7 @@ holds() {
 	local what=$1 got
 	shift
 	got=$(value "$@" 2>&1) || true
-	[ "$got" = true ] || failed "not so: $what: $got"
+	[ "$got" = true ] || failed "not so: $what: $(printf %.600s "$got")"
 }
 
 # complete_or_told FILE: nothing was lost, or runs that the kernel has skipped (and so, but only so, ends of

@@ -91,26 +91,39 @@ static void check_kernel(struct report *r, const struct features *f)
 	    "mount -t debugfs none /sys/kernel/debug (it tells vCPU ids before their first exit)");
 }
 
-static void check_events(struct report *r, const struct features *f, const struct part *part)
+/* Returns those of the part's modes that this kernel has the events for. */
+static unsigned int check_events(struct report *r, const struct features *f,
+				 const struct part *part)
 {
 	const struct domain *d = domain__find(part->domain);
+	unsigned int modes = part->modes;
 	struct choice *choices;
 	size_t n = session__choose(f, &d, 1, part->modes, RUNG_BTF, &choices);
 	char name[96], detail[256];
 
 	for (size_t i = 0; i < n; i++) {
 		const struct choice *c = &choices[i];
+		bool absent = !c->rung && choice__is_absent(c);
 
 		snprintf(name, sizeof(name), "%s:%s", c->event->system, c->event->name);
+		if (absent)
+			modes &= ~c->event->modes;
 		if (c->rung)
-			snprintf(detail, sizeof(detail), "%s%s%s", rung__name(c->rung->kind),
-				 *c->why ? "; no " : "", c->why);
+			snprintf(detail, sizeof(detail), "%s%s%s%s", rung__name(c->rung->kind),
+				 *c->why ? "; no " : "", c->why,
+				 rung__may_be_skipped(f, c->event, c->rung)
+					 ? "; under load runs of it may be skipped, which is told"
+					 : "");
 		else
-			snprintf(detail, sizeof(detail), "%s", *c->why ? c->why : "no program");
-		add(r, name, c->rung || c->event->optional, detail,
+			snprintf(detail, sizeof(detail), "%s",
+				 absent	   ? c->event->absent
+				 : *c->why ? c->why
+					   : "no program");
+		add(r, name, c->rung || c->event->optional || absent, detail,
 		    "see the lines above for what is missing");
 	}
 	free(choices);
+	return modes;
 }
 
 /* What is in no event's line. */
@@ -139,9 +152,10 @@ static void check_coverage(struct report *r, struct session *s)
 }
 
 /* Nothing convinces like doing it. */
-static int check_load(struct report *r, struct features *f, const struct part *part)
+static int check_load(struct report *r, struct features *f, const struct part *part,
+		      unsigned int modes)
 {
-	struct session_opts opts = {.modes = part->modes, .max_vcpus = 16};
+	struct session_opts opts = {.modes = modes, .max_vcpus = 16};
 	const struct domain *d = domain__find(part->domain);
 	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	struct session *s;
@@ -168,7 +182,7 @@ static int check_load(struct report *r, struct features *f, const struct part *p
 	return 0;
 }
 
-static int check_loads(struct report *r, struct features *f)
+static int check_loads(struct report *r, struct features *f, const unsigned int *modes)
 {
 	int status = STATUS_OK, err;
 
@@ -181,7 +195,7 @@ static int check_loads(struct report *r, struct features *f)
 		return STATUS_KERNEL;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		err = check_load(r, f, &parts[i]);
+		err = check_load(r, f, &parts[i], modes[i]);
 		if (err && i == 0)
 			status = err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE : STATUS_KERNEL;
 	}
@@ -206,6 +220,7 @@ static int run(const struct common *c, const void *opts)
 {
 	struct features *f = features__new();
 	struct report *r = report__new("check");
+	unsigned int modes[ARRAY_SIZE(parts)];
 	int status, written, err;
 	FILE *out = output__open(c);
 
@@ -219,9 +234,9 @@ static int run(const struct common *c, const void *opts)
 	check_privilege(r, f);
 	check_kernel(r, f);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		check_events(r, f, &parts[i]);
+		modes[i] = check_events(r, f, &parts[i]);
 	check_sources(r, f);
-	status = check_loads(r, f);
+	status = check_loads(r, f, modes);
 	if (c->json) {
 		err = sink_json__write(out, r, &c->sink);
 	} else {

@@ -4,7 +4,8 @@
  * with the BTF of this kernel's kvm_intel.ko, so that libbpf relocates them as it would there, and
  * are run on a made-up vCPU, which is kernel memory of a BPF map whose bytes are known. Each word
  * of it tells its own offset. What was read is printed, to be held against bpftool's view of the
- * same BTF.
+ * same BTF. By bpf_rdonly_cast, where this kernel has it, and by probe reads. The form with BTF's
+ * types can't be run here, but the verifier looks at it by the same types.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -22,7 +23,10 @@
 #include "vmx.h"
 
 #define EXIT	  "exits__kvm_exit_raw"
+#define EXIT_BTF  "exits__kvm_exit_btf"
 #define ENTRY	  "exits__kvm_entry_raw"
+#define HLT	  12 /* arch/x86/include/uapi/asm/vmx.h */
+#define VMRESUME  24
 #define VCPU_SIZE 32768 /* struct vcpu_vmx has 10 KB or so */
 
 const char *vmx_module;
@@ -32,6 +36,7 @@ const char *vmx_module;
 static char *merged_btf(const char *module)
 {
 	static char path[] = "/tmp/bpf_tests.XXXXXX";
+	char *end = path + sizeof(path) - sizeof("XXXXXX");
 	struct btf *base = btf__load_vmlinux_btf();
 	struct btf *split = base ? btf__parse_split(module, base) : NULL;
 	const struct btf_header *b, *s;
@@ -45,6 +50,7 @@ static char *merged_btf(const char *module)
 	}
 	b = btf__raw_data(base, &size);
 	s = btf__raw_data(split, &size);
+	memcpy(end, "XXXXXX", sizeof("XXXXXX"));
 	file = fdopen(mkstemp(path), "w");
 	assert_non_null(file);
 	header = *b;
@@ -107,14 +113,16 @@ static void memory__write(struct memory *m)
 	assert_int_equal(bpf_map_update_elem(m->fd, &zero, &m->bytes, BPF_ANY), 0);
 }
 
-static struct object *open_vmx(const char *btf)
+static struct object *open_vmx(const char *btf, bool cast)
 {
 	struct object *o;
 
 	object_btf = btf;
 	o = object__open();
 	assert_non_null(o);
+	assert_true(object__set(o, "cfg_cast", cast));
 	assert_non_null(object__want(o, EXIT));
+	assert_non_null(object__want(o, EXIT_BTF));
 	assert_non_null(object__want(o, ENTRY));
 	if (object__load(o))
 		fail_msg("%s", object__log());
@@ -131,9 +139,9 @@ static void one_exit(struct object *o, const struct memory *m)
 }
 
 /* Fills a vCPU with words that tell their offsets, and returns where the reason was read. */
-static __u32 find_reason(const char *btf, struct memory *m)
+static __u32 find_reason(const char *btf, bool cast, struct memory *m)
 {
-	struct object *o = open_vmx(btf);
+	struct object *o = open_vmx(btf, cast);
 	struct ks_vcpu v;
 	struct ks_cell cell;
 	__u32 reason;
@@ -156,48 +164,120 @@ static __u32 find_reason(const char *btf, struct memory *m)
 	return reason;
 }
 
-static void test_vmx_reason(void **state)
+/* An exit whose reason is read at byte at, while words from to to (not that) of the vCPU are 1. */
+static void exit_with(struct object *o, struct memory *m, __u32 at, __u32 reason, __u32 from,
+		      __u32 to)
+{
+	memset(&m->bytes, 0, sizeof(m->bytes));
+	for (__u32 i = from; i < to; i++)
+		m->bytes.word[i] = 1;
+	m->bytes.word[at / 4] = reason;
+	memory__write(m);
+	one_exit(o, m);
+}
+
+/* Was the last exit, a HLT, put down to a nested guest? */
+static bool was_nested(struct object *o)
+{
+	struct ks_vcpu v;
+
+	assert_true(object__vcpu(o, 1, &v));
+	assert_true(v.cell && (v.cell == v.exit_cell[HLT] || v.cell == v.nested_cell[HLT]));
+	return v.cell == v.nested_cell[HLT];
+}
+
+/* Where it is looked up whether a vCPU is in its guest's guest (L2): found by halves. */
+static void find_nested(const char *btf, bool cast, struct memory *m, __u32 at)
+{
+	struct object *o = open_vmx(btf, cast);
+	__u32 from = 0, to = VCPU_SIZE / 4;
+
+	exit_with(o, m, at, HLT, 0, 0);
+	assert_false(was_nested(o));
+	exit_with(o, m, at, HLT, from, to); /* not looked at: L1 has never asked for an L2 */
+	assert_false(was_nested(o));
+	exit_with(o, m, at, VMRESUME, 0, 0);
+	exit_with(o, m, at, HLT, from, to);
+	assert_true(was_nested(o));
+	while (to - from > 1) {
+		exit_with(o, m, at, HLT, from, (from + to) / 2);
+		if (was_nested(o))
+			to = (from + to) / 2;
+		else
+			from = (from + to) / 2;
+	}
+	printf("# offset of kvm_vcpu stat.guest_mode: %u\n", from * 4 / 8 * 8);
+	object__close(o);
+}
+
+static void check_codes(const char *btf, bool cast, struct memory *m, __u32 at)
 {
 	static const struct {
 		__u32 bytes, code;
 	} known[] = {
-		{12, 12},				/* HLT */
+		{HLT, HLT},
 		{48, 48},				/* EPT violation */
 		{77, 77},				/* TDCALL */
 		{0x80000021, 0x80000021},		/* entry failed: invalid state */
 		{1U << 27 | 10, 10},			/* CPUID, in enclave mode */
 		{1U << 16 | 1U << 31 | 34, 0x80000022}, /* bits that tell no rows apart */
 	};
-	static struct memory m;
-	struct object *o;
-	const char *btf;
-	__u32 at;
+	struct object *o = open_vmx(btf, cast);
 
-	btf = vmx_module ? merged_btf(vmx_module) : NULL;
-	if (!btf) {
-		printf("# %s: %s\n", __func__,
-		       vmx_module ? "kvm_intel.ko has no BTF" : "no kvm_intel.ko was given");
-		skip();
-	}
-	memory__init(&m);
-	at = find_reason(btf, &m);
-	o = open_vmx(btf);
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		struct ks_cell cell;
 
-		memset(&m.bytes, 0, sizeof(m.bytes));
-		m.bytes.word[at / 4] = known[i].bytes;
-		memory__write(&m);
-		one_exit(o, &m);
+		exit_with(o, m, at, known[i].bytes, 0, 0);
 		assert_true(
 			object__cell(o, KS_M_EXIT, (__u64)KS_ISA_VMX << 40 | known[i].code, &cell));
 		assert_int_equal(object__cells(o), i + 1);
 	}
 	object__close(o);
+}
+
+static bool has_cast(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return has;
+}
+
+static void look_at_vmx(bool cast)
+{
+	static struct memory m;
+	const char *btf = vmx_module ? merged_btf(vmx_module) : NULL;
+	__u32 at;
+
+	if (!btf) {
+		printf("# %s: %s\n", cast ? "test_vmx_by_cast" : "test_vmx_by_probe",
+		       vmx_module ? "kvm_intel.ko has no BTF" : "no kvm_intel.ko was given");
+		skip();
+	}
+	memory__init(&m);
+	at = find_reason(btf, cast, &m);
+	find_nested(btf, cast, &m, at);
+	check_codes(btf, cast, &m, at);
 	close(m.fd);
 	unlink(btf);
 }
 
+static void test_vmx_by_probe(void **state)
+{
+	look_at_vmx(false);
+}
+
+static void test_vmx_by_cast(void **state)
+{
+	if (!has_cast()) {
+		printf("# %s: this kernel has no bpf_rdonly_cast\n", __func__);
+		skip();
+	}
+	look_at_vmx(true);
+}
+
 const struct CMUnitTest vmx_tests[VMX_TESTS] = {
-	cmocka_unit_test(test_vmx_reason),
+	cmocka_unit_test(test_vmx_by_probe),
+	cmocka_unit_test(test_vmx_by_cast),
 };

@@ -3,7 +3,7 @@
 #ifndef TEST_VMX_H
 #define TEST_VMX_H
 
-#define VMX_TESTS 1
+#define VMX_TESTS 2
 
 extern const struct CMUnitTest vmx_tests[VMX_TESTS];
 

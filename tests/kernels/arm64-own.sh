@@ -58,6 +58,8 @@ check_names() {
 	done <classes
 	status_is check 0
 	says check.out '^ok  back end  *arm64$'
+	says check.out '^ok  load and attach details '
+	says_not check.out '^no '
 }
 
 run_bpf_programs() {
