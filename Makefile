@@ -148,11 +148,12 @@ $(B)/kvmscoped: $(DAEMON_OBJS) $(DAEMON_LIB) $(LIB)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(DAEMON_LDLIBS) -o $@
 
 # The dynamic objects again, linked with static libraries: one file for any host of that architecture.
-# The linker warns of functions that look up users; they are libcap-ng's, and never called.
+# GNU's linker warns of functions that look up users; they are libcap-ng's, and never called.
+QUIET_LD := $(shell $(CC) -Wl,--help 2>/dev/null | grep -q -e --no-warnings && echo -Wl,--no-warnings)
 static: $(B)/static/kvmscope ## build/static/kvmscope: one file for any host
 $(B)/static/kvmscope: $(CLI_OBJS) $(LIB) | $(B)/static
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static $(QUIET_LD) $^ \
 		$(shell $(PKG_CONFIG) --static --libs $(LIBS)) -o $@
 
 # --- tests
