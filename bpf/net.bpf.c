@@ -36,8 +36,8 @@ static __always_inline void handed_up(struct ks_net_cpu *c, const struct sk_buff
 	__u64 since = hand_since(h), now = clock_next(since);
 
 	if (h->tx)
-		h->tx = hop(c, h->tap, KS_NET_TX, h->tx, nr, skb->len + ETH_HLEN, since, now,
-			    h->sent);
+		h->tx = net_hop(h->tap | (hand_is_copy(h) ? HOP_OF_COPY : 0), h->tx, nr,
+				skb->len + ETH_HLEN, time_between(since, now));
 	h->skb = (__u64)skb;
 	h->fresh = 0;
 	h->sent = 0;
@@ -54,7 +54,7 @@ static __noinline void veth_received(struct ks_net_cpu *c, __u64 skb, __u32 nr, 
 	if (!f || !nic || KS_FLIGHT_STAGE(f) != KS_NET_PASSED || f->nic != nic->lower)
 		return;
 	if (f->tx) {
-		h->tx = hop(c, f->tap, KS_NET_TX, f->tx, nr, len, f->t, h->t[0], false);
+		h->tx = net_hop(f->tap, f->tx, nr, len, time_between(f->t, h->t[0]));
 		h->tap = f->tap;
 	}
 	f->skb = 0;
@@ -99,8 +99,7 @@ static __noinline void received(struct ks_net_cpu *c, struct ks_nic_memo *nic,
 		return;
 	}
 	if (flags & KS_NIC_VM) {
-		h->tx = guest_sent(c, nic, skb, skb->len + ETH_HLEN,
-				   BPF_CORE_READ_BITFIELD(skb, pkt_type), skb->data);
+		h->tx = guest_sent(c, nic, skb, skb->len + ETH_HLEN, packet_type(skb), skb->data);
 		h->tap = nic->nr;
 	} else if (flags & KS_NIC_VETH) {
 		veth_received(c, (__u64)skb, nic->nr, skb->len + ETH_HLEN);
@@ -113,26 +112,29 @@ SEC("tp_btf/netif_receive_skb")
 int net__netif_receive_skb_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct ks_net_cpu *c;
 	struct ks_nic_memo *nic;
+	struct ks_net_cpu *c;
+	struct ks_tally *t;
 	struct ks_hand *h;
 
 	nic = nic_here(skb->dev, &c);
 	if (!nic)
 		return 0;
-	if ((nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP | KS_NIC_KEEPS)) != KS_NIC_VM ||
-	    skb->skb_iif) {
+	if (!nic->tally || skb->skb_iif) {
 		received(c, nic, skb);
 		return 0;
 	}
 	h = &c->hand;
-	hand_take(h, skb, nic->nr, clock_first(h));
-	h->tap = nic->nr;
-	h->tx = guest_sent(c, nic, skb, skb->len + ETH_HLEN, BPF_CORE_READ_BITFIELD(skb, pkt_type),
-			   skb->data);
-	if (h->tx) {
-		h->iif = nic->ifindex;
-		h->fresh = (__u64)skb;
-	}
+	h->t[0] = clock_first(h);
+	h->skb = h->fresh = (__u64)skb;
+	h->head = (__u64)skb->head;
+	h->tx = nic->tx;
+	h->tap = h->nic[0] = nic->nr;
+	h->n = 1;
+	h->sent = 1;
+	h->iif = nic->ifindex;
+	t = bpf_map_lookup_elem(&tallies, &nic->tally);
+	if (t)
+		count_sent(t, nic, skb, skb->len + ETH_HLEN, packet_type(skb), skb->data);
 	return 0;
 }

@@ -46,12 +46,22 @@ struct {
  * do. The verifier lets nobody multiply a pointer, but half of one is a number to it: the copy has
  * to be one, which the compiler would leave out.
  */
-static __always_inline __u32 address_hash(__u64 address, const __u32 bits)
+static __always_inline __u32 address_low(__u64 address)
 {
 	__u32 low;
 
-	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
-	return low * 0x9e3779b1U >> (32 - bits);
+	asm("%0 = %1" : "=w"(low) : "w"((__u32)address));
+	return low;
+}
+
+static __always_inline __u32 address_mix(__u64 address)
+{
+	return address_low(address) * 0x9e3779b1U;
+}
+
+static __always_inline __u32 address_hash(__u64 address, const __u32 bits)
+{
+	return address_mix(address) >> (32 - bits);
 }
 
 /* --- what this CPU knows */
@@ -64,6 +74,8 @@ static __noinline void memos_clear(struct ks_net_cpu *c)
 		c->nic[i].dev = 0;
 	for (int i = 0; i < KS_WAY_MEMOS; i++)
 		c->way[i].key = 0;
+	for (int i = 0; i < KS_ROUTES; i++)
+		c->route[i].from = 0;
 }
 
 /* Without a look at the memos. NULL: never, but the verifier does not know. */
@@ -127,6 +139,19 @@ static __noinline __u32 nic_find(__u64 dev, __s32 ifindex)
 	return 0;
 }
 
+static __always_inline void nic_describe(struct ks_nic_memo *m, const struct ks_nic *nic)
+{
+	const __u32 kind = nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP | KS_NIC_KEEPS);
+
+	m->flags = nic->flags;
+	m->large = nic->mtu + ETH_HLEN;
+	m->tx = nic->tx;
+	m->rx = nic->rx;
+	m->tally = kind == KS_NIC_VM && nic->tx
+			   ? bpf_get_smp_processor_id() * cfg_subjects + nic->tx
+			   : 0;
+}
+
 /* m: the two at its hash, of which the first is the newer. */
 static __noinline bool nic_learn(struct ks_nic_memo *m, __u64 dev, __s32 ifindex)
 {
@@ -140,12 +165,7 @@ static __noinline bool nic_learn(struct ks_nic_memo *m, __u64 dev, __s32 ifindex
 	m[1] = m[0];
 	m->ifindex = ifindex;
 	m->nr = nr;
-	m->flags = nic->flags;
-	m->large = nic->mtu + ETH_HLEN;
-	m->simple = nic->flags & (KS_NIC_VM | KS_NIC_BRIDGE) ? 0 : m->large;
-	m->tx = nic->tx;
-	m->rx = nic->rx;
-	m->from = 0;
+	nic_describe(m, nic);
 	m->dev = dev;
 	return true;
 }

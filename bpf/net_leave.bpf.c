@@ -10,22 +10,17 @@
 /* offset in the classic event's record, from tracefs' format file */
 const volatile __u32 cfg_copy_skb_at = 0;
 
-/* net_dev_xmit is traced, too */
-const volatile bool cfg_net_driver = false;
-
 #define NETDEV_TX_BUSY 0x10 /* include/linux/netdevice.h */
 
 /* The queue has let a packet go: how long it was there. */
-static __always_inline __u64 queue_left(const struct ks_net_cpu *c, const struct ks_flight *f)
+static __always_inline __u64 queue_left(const struct ks_flight *f)
 {
-	__u64 now = clock_next(f->t);
+	__u64 now = clock_next(f->t), ns = time_between(f->t, now);
 
-	if (now && f->t) {
-		if (f->tx)
-			record_wait(c, f->tx, KS_M_NET_QUEUE, now - f->t);
-		if (f->rx)
-			record_wait(c, f->rx, KS_M_NET_QUEUE, now - f->t);
-	}
+	if (f->tx)
+		net_record(f->tx, KS_M_NET_QUEUE, ns);
+	if (f->rx)
+		net_record(f->rx, KS_M_NET_QUEUE, ns);
 	return now;
 }
 
@@ -45,7 +40,7 @@ static __always_inline void segment_leaves(struct ks_net_cpu *c, __u32 nic)
 	h->large = 0;
 	if (!f || f->nic != nic || KS_FLIGHT_STAGE(f) != KS_NET_QUEUED)
 		return;
-	queue_left(c, f);
+	queue_left(f);
 	f->skb = 0;
 }
 
@@ -54,7 +49,7 @@ static __always_inline void look_at_received(__u32 nr, struct ks_tally *t,
 					     const struct sk_buff *skb)
 {
 	struct ks_nic *nic = nic_get(nr);
-	__u32 type = BPF_CORE_READ_BITFIELD(skb, pkt_type);
+	__u32 type = packet_type(skb);
 	__u16 protocol = skb->protocol;
 	const void *header;
 
@@ -93,17 +88,28 @@ static __noinline __u32 guest_gets(struct ks_net_cpu *c, struct ks_nic_memo *nic
 	return rx;
 }
 
-/* All that is not simply a packet that was on the queue of a NIC. f: what is at its address. */
-static __noinline void leaves(struct ks_net_cpu *c, struct ks_nic_memo *nic,
-			      const struct sk_buff *skb, struct ks_flights *set,
-			      struct ks_flight *f)
+/* All that did not simply go by this CPU to a NIC. */
+static __noinline void leaves(const struct sk_buff *skb, const struct net_device *dev,
+			      struct ks_flights *set)
 {
-	bool ring = (nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP)) == KS_NIC_VM;
-	__u32 rx = ring ? guest_gets(c, nic, skb) : 0;
+	struct ks_net_cpu *c = cpu_here();
+	struct ks_nic_memo *nic = c ? nic_of(c, dev) : NULL;
+	struct ks_flight *f;
+	__u32 rx = 0;
+	bool ring;
 
+	if (!nic)
+		return;
+	ring = (nic->flags & (KS_NIC_VM | KS_NIC_MACVTAP)) == KS_NIC_VM;
+	if (ring)
+		rx = guest_gets(c, nic, skb);
+	f = flight_here(c, set, (__u64)skb);
 	if (f && f->nic == nic->nr && KS_FLIGHT_STAGE(f) == KS_NET_QUEUED) {
-		f->t = queue_left(c, f);
+		f->t = queue_left(f);
 		f->iif = flight_iif(skb, ring ? KS_NET_RING : KS_NET_PASSED);
+		f->key = KS_FLIGHT_NO_KEY;
+		if (!f->rx && !(nic->flags & (KS_NIC_VM | KS_NIC_PASSES)) && !cfg_net_driver)
+			f->skb = 0;
 		return;
 	}
 	segment_leaves(c, nic->nr);
@@ -114,26 +120,29 @@ static __noinline void leaves(struct ks_net_cpu *c, struct ks_nic_memo *nic,
 SEC("tp_btf/net_dev_start_xmit")
 int net__net_dev_start_xmit_btf(__u64 *ctx)
 {
-	struct sk_buff *skb = (void *)ctx[0];
-	struct ks_net_cpu *c;
-	struct ks_nic_memo *nic;
+	const struct sk_buff *skb = (void *)ctx[0];
+	const struct net_device *dev = (void *)ctx[1];
 	struct ks_flights *set;
+	struct ks_cell *cell;
 	struct ks_flight *f;
 
-	nic = nic_here((void *)ctx[1], &c);
-	if (!nic)
+	if (nic_is_other(dev))
 		return 0;
 	set = flights_of((__u64)skb);
 	if (!set)
 		return 0;
-	f = flight_among(set, (__u64)skb);
-	if (!f || f->nic != nic->nr || KS_FLIGHT_STAGE(f) != KS_NET_QUEUED || f->rx ||
-	    nic->flags & (KS_NIC_VM | KS_NIC_PASSES) || cfg_net_driver) {
-		leaves(c, nic, skb, set, f);
+	f = &set->way[0];
+	if (f->skb != (__u64)skb ||
+	    f->key != KS_FLIGHT_KEY(address_low((__u64)dev), bpf_get_smp_processor_id())) {
+		leaves(skb, dev, set);
 		return 0;
 	}
-	queue_left(c, f);
 	f->skb = 0;
+	if (!f->t)
+		return 0;
+	cell = bpf_map_lookup_elem(&cells, &f->cell);
+	if (cell)
+		record(cell, bpf_ktime_get_ns() - f->t);
 	return 0;
 }
 
@@ -147,7 +156,6 @@ int net__net_dev_xmit_btf(__u64 *ctx)
 	struct ks_flight *f;
 	struct ks_tally *t;
 	__u32 subject;
-	__u64 now;
 
 	nic = nic_here((void *)ctx[2], &c);
 	f = nic ? flight_find(skb) : NULL;
@@ -163,19 +171,16 @@ int net__net_dev_xmit_btf(__u64 *ctx)
 		f->iif = KS_FLIGHT_IIF(f) | KS_NET_QUEUED << 24;
 		return 0;
 	}
-	now = clock_next(f->t);
-	if (now && f->t)
-		tally_record(t, subject, KS_M_NET_DRIVER, now - f->t);
+	net_record(subject, KS_M_NET_DRIVER, time_between(f->t, clock_next(f->t)));
 	if (KS_FLIGHT_STAGE(f) == KS_NET_PASSED)
 		f->skb = 0;
 	return 0;
 }
 
-/* As hop(), but without the CPU's memos: bottom halves are on. */
+/* As net_hop(), but without the CPU's memos: bottom halves are on. */
 static __always_inline __u32 took_by_way(__u32 tap, __u32 parent, __u32 nic, __u32 len)
 {
-	struct ks_way_memo none = {};
-	__u32 way = way_learn(&none, KS_NET_RX << 16 | tap, parent, nic);
+	__u32 way = way_known(KS_NET_RX << 16 | tap, parent, nic);
 	struct ks_tally *t = tally_here(way);
 
 	if (t) {
@@ -209,17 +214,13 @@ static __noinline void macvtap_took(struct ks_flight *f)
 		count_all(t, nic->mtu + ETH_HLEN, skb, len);
 	way = took_by_way(nr, 0, from, len);
 	way = took_by_way(nr, way, nr, len);
-	t = tally_here(way);
-	if (t && now && f->t)
-		tally_record(t, way, KS_M_NET_RING_WAIT, now - f->t);
+	net_record(way, KS_M_NET_RING_WAIT, time_between(f->t, now));
 }
 
 /* The VMM or vhost has taken a packet; so do sockets of the host's programs, with theirs. */
 static __always_inline void on_copy(__u64 skb)
 {
 	struct ks_flight *f = flight_find(skb);
-	struct ks_tally *t;
-	__u64 now;
 
 	if (!f)
 		return;
@@ -229,10 +230,7 @@ static __always_inline void on_copy(__u64 skb)
 	}
 	if (KS_FLIGHT_STAGE(f) != KS_NET_RING)
 		return;
-	now = clock_next(f->t);
-	t = tally_here(f->rx);
-	if (t && now && f->t)
-		tally_record(t, f->rx, KS_M_NET_RING_WAIT, now - f->t);
+	net_record(f->rx, KS_M_NET_RING_WAIT, time_between(f->t, clock_next(f->t)));
 	f->skb = 0;
 }
 

@@ -43,6 +43,15 @@ static __noinline __u32 gso_segments(const struct sk_buff *skb)
 	return (len - HEADERS_LEN + size - 1) / size ?: 1;
 }
 
+/*
+ * PACKET_...: skb->pkt_type, which is the lowest bits of its byte in all kernels. CO-RE's macro for
+ * bit fields asks each time where they are.
+ */
+static __always_inline __u32 packet_type(const struct sk_buff *skb)
+{
+	return ((const __u8 *)skb)[bpf_core_field_offset(skb->pkt_type)] & 7;
+}
+
 /* Adds a packet to all that a guest sent or was sent. len: with its Ethernet header. */
 static __always_inline void count_all(struct ks_tally *t, __u32 large, const struct sk_buff *skb,
 				      __u32 len)

@@ -10,25 +10,25 @@ static __noinline __u32 guest_queued(struct ks_net_cpu *c, __u32 tap, __u32 plac
 				     __u64 now)
 {
 	const struct ks_hand *h = &c->hand;
+	__u32 way = 0, to = tap | KS_NET_RX << 16;
 	__u64 since = 0;
-	__u32 way = 0;
 
 	for (__u32 i = 0; i < KS_HAND_PLACES; i++) {
 		if (i >= places)
 			break;
-		way = hop(c, tap, KS_NET_RX, way, h->nic[i], len, since, h->t[i], false);
+		way = net_hop(to, way, h->nic[i], len, time_between(since, h->t[i]));
 		since = h->t[i];
 	}
-	return hop(c, tap, KS_NET_RX, way, tap, len, since, now, false);
+	return net_hop(to, way, tap, len, time_between(since, now));
 }
 
 /* The same for what the host has sent by a bridge. */
 static __noinline __u32 own_queued(struct ks_net_cpu *c, __u32 tap, __u32 len, __u64 now)
 {
 	const struct ks_hand *h = &c->hand;
-	__u32 way = hop(c, tap, KS_NET_RX, 0, h->own_nic, len, 0, 0, false);
+	__u32 to = tap | KS_NET_RX << 16, way = net_hop(to, 0, h->own_nic, len, NOT_TIMED);
 
-	return hop(c, tap, KS_NET_RX, way, tap, len, h->own_t, now, false);
+	return net_hop(to, way, tap, len, time_between(h->own_t, now));
 }
 
 /* Is what is in flight the same packet, or a new one at the same address? */
@@ -76,16 +76,63 @@ static __noinline void look_at_own(struct ks_nic_memo *m, const struct sk_buff *
 	bridge->asked_dhcp = 0;
 }
 
-/* All that is not simply a guest's, on its way to a NIC. */
-static __noinline void queued(struct ks_net_cpu *c, struct ks_nic_memo *nic,
-			      const struct sk_buff *skb, struct ks_flights *set)
+/* --- where guests' packets simply go */
+
+static __always_inline struct ks_route *route_at(struct ks_net_cpu *c, __u32 from, __u32 mix)
 {
-	__u32 nr = nic->nr, flags = nic->flags, iif = skb->skb_iif, tx = 0, rx = 0, tap = 0;
-	bool held, own = false, copy = false;
-	struct ks_flight *place = flight_among(set, (__u64)skb), *f = place;
+	return &c->route[(from ^ mix >> 20) & (KS_ROUTES - 1)];
+}
+
+/* As a guest's packet has gone from its tap, the next will, too. */
+static __noinline void route_learn(struct ks_net_cpu *c, const struct ks_nic_memo *nic, __u32 way)
+{
+	struct ks_route *r = route_at(c, c->hand.tx, address_mix(nic->dev));
+	bool simply = !(nic->flags & KS_NIC_PASSES) && !cfg_net_driver;
+	struct ks_tally *t = tally_on(c, way);
+	struct ks_flight *f = &r->flight;
+
+	if (!t)
+		return;
+	r->from = 0;
+	r->dev = nic->dev;
+	r->large = nic->large;
+	r->cell = tally_cell(t, way, KS_M_NET_HOP);
+	r->tally = c->tallies + way;
+	f->tx = way;
+	f->nic = nic->nr;
+	f->tap = c->hand.tap;
+	f->iif = (c->hand.iif & 0xffffff) | KS_NET_QUEUED << 24;
+	f->cell = simply ? tally_cell(t, way, KS_M_NET_QUEUE) : 0;
+	f->key = simply ? KS_FLIGHT_KEY(address_low(nic->dev), bpf_get_smp_processor_id())
+			: KS_FLIGHT_NO_KEY;
+	if (r->cell)
+		r->from = c->hand.tx;
+}
+
+/* All that does not go as another one did before. */
+static __noinline void queued(struct ks_net_cpu *c, const struct sk_buff *skb)
+{
+	__u32 nr, flags, iif = skb->skb_iif, tx = 0, rx = 0, tap = 0, way;
+	struct ks_flights *set = flights_of((__u64)skb);
+	bool fresh, held, own = false, copy = false;
 	struct ks_hand *h = &c->hand;
+	struct ks_flight *place, *f;
+	struct ks_nic_memo *nic;
 	__u64 since = 0, now;
 
+	if (c->stale)
+		memos_clear(c);
+	nic = nic_of(c, skb->dev);
+	if (!nic || !set)
+		return;
+	nr = nic->nr;
+	flags = nic->flags;
+	f = place = flight_here(c, set, (__u64)skb);
+	fresh = h->fresh == (__u64)skb && (__u32)h->iif == iif;
+	if (fresh) {
+		f = NULL; /* another one's, whose end was not seen */
+		set->more = set->way[1].skb || set->way[2].skb || set->way[3].skb;
+	}
 	if (f && !flight_is(f, skb, nr))
 		f = NULL;
 	held = hand_has(h, skb);
@@ -103,7 +150,7 @@ static __noinline void queued(struct ks_net_cpu *c, struct ks_nic_memo *nic,
 		tx = h->tx;
 		tap = h->tap;
 		since = hand_since(h);
-		copy = h->sent;
+		copy = hand_is_copy(h);
 	} else if (!iif) {
 		own = is_own(h, skb, nr);
 	}
@@ -131,8 +178,13 @@ static __noinline void queued(struct ks_net_cpu *c, struct ks_nic_memo *nic,
 			return;
 		}
 		now = held || f ? clock_next(since) : own ? clock_next(h->own_t) : clock_first(h);
-		if (tx)
-			tx = hop(c, tap, KS_NET_TX, tx, nr, skb->len, since, now, copy);
+		if (tx) {
+			way = net_hop(tap | (copy ? HOP_OF_COPY : 0), tx, nr, skb->len,
+				      time_between(since, now));
+			if (fresh && !(flags & (KS_NIC_VM | KS_NIC_BRIDGE)))
+				route_learn(c, nic, way);
+			tx = way;
+		}
 		if ((flags & (KS_NIC_VM | KS_NIC_MACVTAP)) == KS_NIC_VM) {
 			if (own)
 				rx = own_queued(c, nr, skb->len, now);
@@ -165,40 +217,44 @@ SEC("tp_btf/net_dev_queue")
 int net__net_dev_queue_btf(__u64 *ctx)
 {
 	struct sk_buff *skb = (void *)ctx[0];
-	struct ks_nic_memo *nic;
-	struct ks_net_cpu *c;
+	const struct net_device *dev = skb->dev;
 	struct ks_flights *set;
+	struct ks_net_cpu *c;
+	struct ks_cell *cell;
 	struct ks_tally *t;
+	struct ks_route *r;
 	struct ks_hand *h;
 	__u64 since, now;
-	__u32 way;
 
-	nic = nic_here(skb->dev, &c);
-	if (!nic)
+	if (nic_is_other(dev))
 		return 0;
+	c = cpu_any();
+	if (!c)
+		return 0;
+	h = &c->hand;
+	r = route_at(c, h->tx, address_mix((__u64)dev));
+	barrier_var(r);
 	set = flights_of((__u64)skb);
 	if (!set)
 		return 0;
-	h = &c->hand;
-	if (h->fresh != (__u64)skb || h->iif != skb->skb_iif || skb->len > nic->simple ||
-	    flight_is_among(set, (__u64)skb)) {
-		queued(c, nic, skb, set);
+	if (h->fresh != (__u64)skb || h->iif != skb->skb_iif || r->from != h->tx ||
+	    r->dev != (__u64)dev || skb->len > r->large || set->way[0].skb || set->more) {
+		queued(c, skb);
 		return 0;
 	}
 	h->fresh = 0;
-	h->sent = 1;
-	way = nic->way;
-	if (nic->from != h->tx) {
-		way = way_to(c, h->tap, KS_NET_TX, h->tx, nic->nr);
-		nic->way = way;
-		nic->from = way ? h->tx : 0;
-	}
-	t = tally_on(c, way);
+	t = bpf_map_lookup_elem(&tallies, &r->tally);
 	if (!t)
 		return 0;
+	t->n[KS_C_NET_PACKETS]++;
+	t->n[KS_C_NET_BYTES] += skb->len;
 	since = h->t[0];
-	now = clock_next(since);
-	flight_put(set, NULL, skb, KS_NET_QUEUED, nic->nr, now, way, h->tap, 0);
-	count_hop(t, way, skb->len, since, now);
+	now = since ? bpf_ktime_get_ns() : 0;
+	flight_like(&set->way[0], &r->flight, skb, now);
+	if (!since)
+		return 0;
+	cell = bpf_map_lookup_elem(&cells, &r->cell);
+	if (cell)
+		record(cell, now - since);
 	return 0;
 }

@@ -32,26 +32,29 @@ static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *he
 	}
 }
 
-/* A guest has sent a packet: it begins its way. header: behind its Ethernet header. */
+/* Adds a packet to all that a guest has sent. header: behind its Ethernet header. */
+static __always_inline void count_sent(struct ks_tally *t, const struct ks_nic_memo *nic,
+				       const struct sk_buff *skb, __u32 len, __u32 type,
+				       const void *header)
+{
+	count_all(t, nic->large, skb, len);
+	if (type - PACKET_BROADCAST <= PACKET_MULTICAST - PACKET_BROADCAST)
+		t->n[type == PACKET_BROADCAST ? KS_C_NET_BROADCAST : KS_C_NET_MULTICAST]++;
+	if (type == PACKET_BROADCAST || skb->protocol == ETH_P_ARP_BE)
+		look_at_sent(nic->nr, t, header, skb->protocol);
+}
+
+/* A guest has sent a packet: it begins its way. */
 static __always_inline __u32 guest_sent(struct ks_net_cpu *c, struct ks_nic_memo *nic,
 					const struct sk_buff *skb, __u32 len, __u32 type,
 					const void *header)
 {
-	__u32 subject = nic->tx;
-	struct ks_tally *t;
+	__u32 subject = nic->tx ?: nic_all(nic, KS_NET_TX);
+	struct ks_tally *t = tally_on(c, subject);
 
-	if (!subject)
-		subject = nic_all(nic, KS_NET_TX);
-	t = tally_on(c, subject);
 	if (!t)
 		return 0;
-	count_all(t, nic->large, skb, len);
-	if (type == PACKET_BROADCAST)
-		t->n[KS_C_NET_BROADCAST]++;
-	else if (type == PACKET_MULTICAST)
-		t->n[KS_C_NET_MULTICAST]++;
-	if (type == PACKET_BROADCAST || skb->protocol == ETH_P_ARP_BE)
-		look_at_sent(nic->nr, t, header, skb->protocol);
+	count_sent(t, nic, skb, len, type, header);
 	return subject;
 }
 

@@ -51,6 +51,12 @@ static __always_inline bool hand_has(const struct ks_hand *h, const struct sk_bu
 	       nic_matters(skb->skb_iif);
 }
 
+/* Of a packet in hand: has it, or a copy of it, gone on already from where it is? */
+static __always_inline bool hand_is_copy(const struct ks_hand *h)
+{
+	return h->sent && !h->fresh;
+}
+
 /* When the packet in hand came to where it was last. */
 static __always_inline __u64 hand_since(const struct ks_hand *h)
 {
@@ -87,41 +93,35 @@ static __noinline __u32 way_find(struct ks_nic *tap, __u32 tap_nr, __u32 dir, __
 	return number;
 }
 
-/* tap: its number, and the direction above (KS_WAY_RX). */
-static __noinline __u32 way_learn(struct ks_way_memo *m, __u32 tap, __u32 parent, __u32 nic)
+/* The way that leads from parent to an interface; 0: none. tap: its number, direction << 16. */
+static __noinline __u32 way_known(__u32 tap, __u32 parent, __u32 nic)
 {
-	__u32 dir = tap >> 16 & 1, way = 0;
 	struct ks_nic *k = nic_get(tap & 0xffff);
+	__u32 dir = tap >> 16 & 1;
 	__u64 last;
 
-	m->key = 0;
 	if (!k)
 		return 0;
 	last = k->way[dir][nic & 7];
 	if (last >> 24 == ((__u64)parent << 16 | nic))
-		way = last & 0xffffff;
-	else
-		way = way_find(k, tap & 0xffff, dir, parent, nic);
-	if (way) {
-		m->way = way;
-		m->key = (__u64)parent << 32 | (tap & 0xffff) << 16 | nic;
-	}
-	return way;
+		return last & 0xffffff;
+	return way_find(k, tap & 0xffff, dir, parent, nic);
 }
 
 /*
- * The way that leads from parent to an interface. The memos' key has no direction: what a guest
- * sent comes from a subject always, what it is sent has the direction in the subject before, or
- * none.
+ * The same by this CPU's memos. Their key has no direction: what a guest sent comes from a subject
+ * always, what it is sent has the direction in the subject before, or none.
  */
-static __always_inline __u32 way_to(struct ks_net_cpu *c, __u32 tap, const __u32 dir, __u32 parent,
-				    __u32 nic)
+static __always_inline __u32 way_to(struct ks_net_cpu *c, __u32 tap, __u32 parent, __u32 nic)
 {
 	struct ks_way_memo *m = &c->way[(parent ^ tap ^ nic) & (KS_WAY_MEMOS - 1)];
+	__u64 key = (__u64)parent << 32 | (tap & 0xffff) << 16 | nic;
 
-	if (m->key == ((__u64)parent << 32 | tap << 16 | nic))
-		return m->way;
-	return way_learn(m, dir << 16 | tap, parent, nic);
+	if (m->key != key) {
+		m->way = way_known(tap, parent, nic);
+		m->key = m->way ? key : 0;
+	}
+	return m->way;
 }
 
 /* All that a guest sent, or was sent, by one interface. */
@@ -140,45 +140,74 @@ static __noinline __u32 nic_all(struct ks_nic_memo *m, __u32 dir)
 	who.vm = nic->vm;
 	number = subject_number(&who);
 	if (dir)
-		m->rx = nic->rx = number;
+		nic->rx = number;
 	else
-		m->tx = nic->tx = number;
+		nic->tx = number;
+	nic_describe(m, nic);
 	return number;
 }
 
-/* A packet has come this way. */
-static __always_inline void count_hop(struct ks_tally *t, __u32 way, __u32 len, __u64 since,
-				      __u64 now)
+/*
+ * The next two are global functions: the verifier goes through them once, and not once for each way
+ * that leads to them. A value that is recorded alone is eight such, by its bucket's octave.
+ */
+#define NOT_TIMED (~0ULL)
+
+static __always_inline __u64 time_between(__u64 since, __u64 now)
 {
-	t->n[KS_C_NET_PACKETS]++;
-	t->n[KS_C_NET_BYTES] += len;
-	if (since && now)
-		tally_record(t, way, KS_M_NET_HOP, now - since);
+	return since && now ? now - since : NOT_TIMED;
 }
 
-/* One hop more of what a guest sent: the packet is at this interface now. Returns its way. */
-static __always_inline __u32 hop(struct ks_net_cpu *c, __u32 tap, const __u32 dir, __u32 parent,
-				 __u32 nic, __u32 len, __u64 since, __u64 now, bool copy)
+/* A value of a subject that a packet counts to. metric: from KS_M_NET_HOP on. */
+static __always_inline void tally_record(struct ks_tally *t, __u32 subject, __u32 metric, __u64 ns)
 {
-	__u32 way = way_to(c, tap, dir, parent, nic);
-	struct ks_tally *t = tally_on(c, way);
+	__u32 which = metric - KS_M_NET_HOP, *n;
+	struct ks_cell *cell;
 
-	if (!t)
-		return 0;
-	count_hop(t, way, len, since, now);
-	if (copy)
-		t->n[KS_C_NET_COPIES]++;
-	return way;
+	barrier_var(which); /* or the verifier sees no bound */
+	if (which > KS_M_NET_RING_WAIT - KS_M_NET_HOP || ns == NOT_TIMED)
+		return;
+	n = &t->cell[KS_M_NET_HOP - KS_M_SUBJECTS + which];
+	if (!*n)
+		*n = cell_new(subject, metric, 0);
+	cell = cell_get(*n);
+	if (cell)
+		record(cell, ns);
 }
 
-/* A value of a subject that a packet counts to. */
-static __always_inline void record_wait(const struct ks_net_cpu *c, __u32 subject,
-					const __u32 metric, __u64 ns)
+__weak __noinline int net_record(__u32 subject, __u32 metric, __u64 ns)
 {
-	struct ks_tally *t = tally_on(c, subject);
+	struct ks_tally *t = tally_here(subject);
 
 	if (t)
 		tally_record(t, subject, metric, ns);
+	return 0;
+}
+
+/*
+ * One hop more of a packet: it is at this interface now. Returns its way. tap: as for way_to(), and
+ * HOP_OF_COPY. ns: since it was where it was before, or NOT_TIMED.
+ */
+#define HOP_OF_COPY (1 << 17)
+
+__weak __noinline __u32 net_hop(__u32 tap, __u32 parent, __u32 nic, __u32 len, __u64 ns)
+{
+	struct ks_net_cpu *c = cpu_any();
+	struct ks_tally *t;
+	__u32 way;
+
+	if (!c)
+		return 0;
+	way = way_to(c, tap & 0x1ffff, parent, nic);
+	t = tally_on(c, way);
+	if (!t)
+		return 0;
+	t->n[KS_C_NET_PACKETS]++;
+	t->n[KS_C_NET_BYTES] += len;
+	if (tap & HOP_OF_COPY)
+		t->n[KS_C_NET_COPIES]++;
+	tally_record(t, way, KS_M_NET_HOP, ns);
+	return way;
 }
 
 #endif

@@ -92,18 +92,14 @@ static __always_inline struct ks_tally *tally_here(__u32 subject)
 	return subject ? bpf_map_lookup_elem(&tallies, &at) : NULL;
 }
 
-/* metric: a constant from KS_M_SUBJECTS on. */
-static __always_inline void tally_record(struct ks_tally *t, __u32 subject, const __u32 metric,
-					 __u64 value)
+/* The number of a tally's cell; 0: there is none left. metric: a constant from KS_M_SUBJECTS on. */
+static __always_inline __u32 tally_cell(struct ks_tally *t, __u32 subject, const __u32 metric)
 {
 	__u32 *n = &t->cell[metric - KS_M_SUBJECTS];
-	struct ks_cell *cell;
 
 	if (!*n)
 		*n = cell_new(subject, metric, 0);
-	cell = cell_get(*n);
-	if (cell)
-		record(cell, value);
+	return *n;
 }
 
 #endif

@@ -444,17 +444,25 @@ struct ks_flight {
 	__u16 nic;
 	__u16 tap; /* that sent it */
 	__u32 iif; /* skb_iif (24 bits), stage << 24 */
+	/* what is on a queue, and only its driver comes after that: */
+	__u32 cell; /* for how long it was there, of the CPU that put it there */
+	__u32 key;  /* KS_FLIGHT_KEY() of both; of all else KS_FLIGHT_NO_KEY */
 };
 
-#define KS_FLIGHT_WAYS	     4
-#define KS_FLIGHT_SETS_SHIFT 14
-#define KS_FLIGHT_SETS	     (1 << KS_FLIGHT_SETS_SHIFT)
-#define KS_FLIGHT_IIF(f)     ((f)->iif & 0xffffff)
-#define KS_FLIGHT_STAGE(f)   ((f)->iif >> 24)
+/* Of an interface, by the low half of its address, and a CPU: addresses are 4096 apart. */
+#define KS_FLIGHT_KEY(dev, cpu) ((dev) + (cpu))
+#define KS_FLIGHT_NO_KEY	~0U
+
+#define KS_FLIGHT_WAYS		4
+#define KS_FLIGHT_SETS_SHIFT	14
+#define KS_FLIGHT_SETS		(1 << KS_FLIGHT_SETS_SHIFT)
+#define KS_FLIGHT_IIF(f)	((f)->iif & 0xffffff)
+#define KS_FLIGHT_STAGE(f)	((f)->iif >> 24)
 
 /* Packets in flight, at a hash of their addresses. */
 struct ks_flights {
 	struct ks_flight way[KS_FLIGHT_WAYS];
+	__u64 more; /* others than the first may be in use */
 };
 
 /* The packet that a CPU has in its hands, from where it was received on. */
@@ -465,7 +473,7 @@ struct ks_hand {
 	__u32 tx;    /* its way as what a guest sent; 0: no guest's */
 	__u16 tap;
 	__u8 n;	   /* places that it has been at */
-	__u8 sent; /* from where it is now, it or a copy has been queued */
+	__u8 sent; /* from where it is now, it or a copy has been queued: once it is not fresh */
 	__u64 t[KS_HAND_PLACES];
 	__u16 nic[KS_HAND_PLACES];
 	__u16 skipped; /* until the next one is followed */
@@ -501,34 +509,48 @@ struct ks_disk_hists {
 struct ks_nic_memo {
 	__u64 dev; /* 0: not in use */
 	__s32 ifindex;
-	__u32 flags; /* of its struct ks_nic */
-	__u16 nr;    /* its number */
-	__u16 pad;
+	__u16 flags;  /* of its struct ks_nic */
+	__u16 nr;     /* its number */
 	__u32 large;  /* a frame of more bytes than this has to be cut up */
-	__u32 simple; /* what a guest sends in no more bytes, this only passes on: large, or 0 */
 	__u32 tx, rx; /* subjects, as in struct ks_nic */
-	__u32 from;   /* the way that a packet had had which came last, 0: none */
-	__u32 way;    /* and the one that it has had with this interface */
+	__u32 tally;  /* this CPU's of tx, if it is a tap that packets simply come from; else 0 */
 };
 
-/* and of a way, at a hash of where it comes from and leads to */
+/* of a way, at a hash of where it comes from and leads to */
 struct ks_way_memo {
 	__u64 key;
 	__u32 way;
 	__u32 pad;
 };
 
-#define KS_NIC_MEMOS_SHIFT 4
+/*
+ * and of where a guest's packets simply go from their tap, at a hash of the two. Without an
+ * ifindex: it is no VM's, and user space hears of its end before another one is at its address and
+ * a port.
+ */
+struct ks_route {
+	__u64 dev;		 /* a struct net_device: no VM's, no bridge */
+	__u32 from;		 /* subject: all that the guest has sent; 0: not in use */
+	__u32 large;		 /* as in the device's memo */
+	__u32 cell;		 /* for the time from the tap to the device */
+	__u32 tally;		 /* of the way that it is, of this CPU */
+	struct ks_flight flight; /* what each is like on the device's queue */
+};
+
+#define KS_NIC_MEMOS_SHIFT 5
 #define KS_WAY_MEMOS	   32
+#define KS_ROUTES	   16
 
 /* What a CPU knows of packets. */
 struct ks_net_cpu {
 	__u32 stale;   /* user space has changed an interface: forget the memos */
 	__u32 tallies; /* where this CPU's begin, in the array of all */
-	__u64 pad[7];
+	__u32 found;   /* see flight_here() */
+	__u32 pad[13];
 	struct ks_hand hand;
 	struct ks_nic_memo nic[2 << KS_NIC_MEMOS_SHIFT];
 	struct ks_way_memo way[KS_WAY_MEMOS];
+	struct ks_route route[KS_ROUTES];
 } __attribute__((aligned(64)));
 
 struct ks_cell {
