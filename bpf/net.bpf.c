@@ -29,8 +29,19 @@ static __always_inline void count_seen(struct ks_net_cpu *c, struct ks_nic_memo 
 	}
 }
 
+/* It may be some time until it goes on. */
+static __always_inline void keep(const struct sk_buff *skb, const __u32 stage, __u32 nr, __u64 now,
+				 __u32 tx, __u32 tap, __u32 rx)
+{
+	struct ks_flights *set = flights_of((__u64)skb);
+
+	if (set)
+		flight_put(set, flight_among(set, (__u64)skb), skb, stage, nr, now, tx, tap, rx);
+}
+
 /* The packet in hand has been handed up from a bridge to the host. */
-static __always_inline void handed_up(struct ks_net_cpu *c, const struct sk_buff *skb, __u32 nr)
+static __always_inline void handed_up(struct ks_net_cpu *c, const struct sk_buff *skb, __u32 nr,
+				      __u32 flags)
 {
 	struct ks_hand *h = &c->hand;
 	__u64 since = hand_since(h), now = clock_next(since);
@@ -42,6 +53,8 @@ static __always_inline void handed_up(struct ks_net_cpu *c, const struct sk_buff
 	h->fresh = 0;
 	h->sent = 0;
 	hand_moves(h, nr, now);
+	if (flags & KS_NIC_KEEPS) /* until the next host's address is known, say */
+		keep(skb, KS_NET_MAYBE, nr, now, h->tx, h->tap, 0);
 }
 
 /* What one end of a veth has received, the other may have transmitted: it goes on with its way. */
@@ -58,16 +71,6 @@ static __noinline void veth_received(struct ks_net_cpu *c, __u64 skb, __u32 nr, 
 		h->tap = f->tap;
 	}
 	f->skb = 0;
-}
-
-/* It may be some time until it goes on. */
-static __always_inline void keep(const struct sk_buff *skb, const __u32 stage, __u32 nr, __u64 now,
-				 __u32 tx, __u32 tap, __u32 rx)
-{
-	struct ks_flights *set = flights_of((__u64)skb);
-
-	if (set)
-		flight_put(set, flight_among(set, (__u64)skb), skb, stage, nr, now, tx, tap, rx);
 }
 
 /* All that is not simply new, and from a tap. */
@@ -87,7 +90,7 @@ static __noinline void received(struct ks_net_cpu *c, struct ks_nic_memo *nic,
 	if (flags & KS_NIC_COUNTS)
 		count_seen(c, nic, skb);
 	if (hand_has(h, skb)) {
-		handed_up(c, skb, nic->nr);
+		handed_up(c, skb, nic->nr, flags);
 		return;
 	}
 	now = clock_first(h);

@@ -33,14 +33,36 @@ static __noinline void count_drop(__u32 part, __u64 cause, __u32 at)
 		t->n[KS_C_NET_DROPS]++;
 }
 
+/* Of a packet in hand, unless it has gone on to where nobody looks. */
+static __always_inline bool dropped_in_hand(const struct sk_buff *skb, const struct net_device *dev,
+					    const void *head, __u32 iif, __u64 cause)
+{
+	struct ks_net_cpu *c = iif && !(dev && nic_is_other(dev)) ? cpu_any() : NULL;
+	__u32 nr, last, part;
+	struct ks_hand *h;
+
+	if (!c)
+		return false;
+	h = &c->hand;
+	if (!h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
+		return false;
+	last = h->n - 1;
+	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
+	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
+	count_drop(part, cause, nr << 16 | KS_NET_RECEIVED);
+	if (h->skb == (__u64)skb) {
+		h->n = 0;
+		h->fresh = 0;
+	}
+	return true;
+}
+
 static __always_inline void on_free(const struct sk_buff *skb, const struct net_device *dev,
 				    const void *head, __u32 iif, __u64 cause)
 {
 	struct ks_flight *f = flight_find((__u64)skb);
-	struct ks_net_cpu *c;
-	struct ks_hand *h;
+	__u32 stage, nr, part = 0, waited = 0, at = 0;
 	struct ks_nic *nic = NULL;
-	__u32 stage, nr, last, part = 0;
 
 	if (f) {
 		stage = KS_FLIGHT_STAGE(f);
@@ -56,22 +78,15 @@ static __always_inline void on_free(const struct sk_buff *skb, const struct net_
 			count_drop(part, cause, nr << 16 | stage);
 			return;
 		}
+		nic = nic_get(f->nic);
+		if (f->tx && nic && (__u32)nic->ifindex == iif) {
+			waited = part;
+			at = (__u32)f->nic << 16 | KS_NET_RECEIVED;
+		}
 	}
-	/* in hand, unless it has gone on to where nobody looks */
-	c = iif && !(dev && nic_is_other(dev)) ? cpu_any() : NULL;
-	if (!c)
-		return;
-	h = &c->hand;
-	if (!h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
-		return;
-	last = h->n - 1;
-	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
-	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
-	count_drop(part, cause, nr << 16 | KS_NET_RECEIVED);
-	if (h->skb == (__u64)skb) {
-		h->n = 0;
-		h->fresh = 0;
-	}
+	/* what a guest has sent may have waited in the host, for the next one's address */
+	if (!dropped_in_hand(skb, dev, head, iif, cause) && waited)
+		count_drop(waited, cause, at);
 }
 
 SEC("tp_btf/kfree_skb")

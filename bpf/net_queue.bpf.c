@@ -136,11 +136,13 @@ static __noinline void queued(struct ks_net_cpu *c, const struct sk_buff *skb)
 	if (f && !flight_is(f, skb, nr))
 		f = NULL;
 	held = hand_has(h, skb);
+	if (f && held && KS_FLIGHT_STAGE(f) == KS_NET_MAYBE)
+		f = NULL; /* the hand knows it better */
 	if (f) {
 		tx = f->tx;
 		tap = f->tap;
 		since = f->t;
-		if (KS_FLIGHT_STAGE(f) == KS_NET_MAYBE && !held) {
+		if (KS_FLIGHT_STAGE(f) == KS_NET_MAYBE) {
 			hand_take(h, skb, f->nic, since);
 			h->tx = tx;
 			h->tap = tap;
@@ -173,8 +175,8 @@ static __noinline void queued(struct ks_net_cpu *c, const struct sk_buff *skb)
 		return;
 	} else if (tx || held || flags & KS_NIC_VM) {
 		if (!tx && !(flags & (KS_NIC_VM | KS_NIC_BRIDGE))) {
-			if (f)
-				f->skb = 0; /* through the host, and no VM's */
+			if (place)
+				place->skb = 0; /* through the host, and no VM's */
 			return;
 		}
 		now = held || f ? clock_next(since) : own ? clock_next(h->own_t) : clock_first(h);
@@ -209,8 +211,8 @@ static __noinline void queued(struct ks_net_cpu *c, const struct sk_buff *skb)
 	}
 	if (tx || rx)
 		flight_put(set, place, skb, KS_NET_QUEUED, nr, now, tx, tap, rx);
-	else if (f)
-		f->skb = 0;
+	else if (place)
+		place->skb = 0;
 }
 
 SEC("tp_btf/net_dev_queue")

@@ -238,7 +238,8 @@ static void ring_full(struct row *vm, const struct row *rx, bool stopped, uint64
 	char *why;
 
 	for (size_t i = 0; i < drops->n; i++)
-		if (!strcmp(row__get_text(drops->row[i], "stage"), "ring"))
+		if (!strcmp(row__get_text(drops->row[i], "stage"), "ring") &&
+		    !cause_of(drops->row[i]))
 			n += row__get_u64(drops->row[i], "count");
 	if (!n)
 		return;

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -194,6 +195,15 @@ static void take_frames(const struct tap *t, unsigned long n, int ms)
 	printf("took %lu\n", taken);
 }
 
+/* Has the kernel drop all that the guest is sent, by a filter. */
+static void turn_deaf(const struct tap *t)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = {.len = 1, .filter = &nothing};
+
+	printf("deaf %d\n", ioctl(t->fd, TUNATTACHFILTER, &filter));
+}
+
 void guest_net__serve(void)
 {
 	char *line = NULL, *hex;
@@ -226,6 +236,8 @@ void guest_net__serve(void)
 			line[strcspn(line, "\n")] = '\0';
 			guest_net__open(line + 4);
 			printf("tap %u\n", n_taps - 1);
+		} else if (sscanf(line, "deaf %u", &tap) == 1 && tap < n_taps) {
+			turn_deaf(&taps[tap]);
 		} else if (sscanf(line, "close %u", &tap) == 1 && tap < n_taps) {
 			close(taps[tap].fd);
 			printf("closed %u\n", tap);

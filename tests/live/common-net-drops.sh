@@ -96,6 +96,43 @@ check_net_too_big_for_a_port() {
 	found too_big 37
 }
 
+# What the host lets die on the way: 31 packets whose sender is elsewhere, by its routes; 29 for somebody who is not
+# there; not the 23 that wait until an address is known. And 41 that a filter keeps from the guest.
+run_net_host_drops() {
+	forwarding_begin
+	in_ns ip neigh add 10.9.0.2 lladdr 52:54:00:00:00:01 dev virbr0
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/conf/virbr0/rp_filter'
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(ip_frame "$mac" 0a090002 0a080005)" "send 0 23"
+	in_ns ip neigh replace 10.8.0.5 lladdr 52:54:00:00:00:99 dev eth0
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/neigh/eth0/mcast_solicit'
+	say vm "frame $(ip_frame "$mac" 0a08004d)" "send 0 31" "frame $(ip_frame "$mac" 0a090002 0a080003)" "send 0 29"
+	until_true 20 nobody_there
+	say vm "deaf 0"
+	say world "frame $(ip_frame "$(mac_of eth0)" 0a080002 0a090002)" "send 0 41"
+	scope_end scope $scope_pid
+}
+
+nobody_there() {
+	in_ns ip neigh show 10.8.0.3 | grep -q FAILED
+}
+
+check_net_host_drops() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what went out" '["vnet0>virbr0 forward 83", "virbr0>eth0 forward 23", "eth0>eth0 queue 23"]' scope.out \
+		'hops("web1"; "vnet0"; "tx")'
+	same "what did not" '[[29, "virbr0", "received"], [31, "virbr0", "received"]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx").drops[] | [.count, .at, .stage]] | sort'
+	same "nor in" '[[41, "vnet0", "ring"]]' scope.out '[nic("web1"; "vnet0"; "rx").drops[] | [.count, .at, .stage]]'
+	same "one is said on all kernels" '[["no_neighbour", 29]]' scope.out \
+		'[vm("web1")[].findings[] | select(.finding == "no_neighbour") | [.finding, .count]]'
+	! grep -q SOCKET_FILTER scope.out ||
+		same "the others, where the kernel gives reasons" '[["dropped_by_program", 41], ["reverse_path", 31]]' scope.out \
+			'[vm("web1")[].findings[] | select(.finding | IN("no_neighbour", "not_taken") | not) | [.finding, .count]] | sort'
+	note "$(value scope.out '[nic("web1"; "vnet0"; "tx", "rx").drops[].reason]')"
+}
+
 # A macvtap's ring: 7 fit in.
 run_net_macvtap_full() {
 	macvtap_begin
