@@ -8,17 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/libbpf.h>
+#include "net_feeds.h"
 #include "net_nics.h"
 #include "session.h"
 #include "util.h"
 #include "vms.h"
-
-/* What is to be known of an interface, while it is being found out. */
-struct plan {
-	const struct vm *vm;
-	uint32_t flags;
-	uint32_t number;
-};
 
 /* A namespace that is closed leaves by itself. */
 static struct net_space *open_space(struct net_nics *n, const char *path)
@@ -227,23 +221,6 @@ static void find_spaces(struct net_nics *n, struct vm **all, size_t n_vms)
 
 /* --- what is what */
 
-static const struct net_link *link_at(const struct net_space *s, int ifindex, size_t *ret)
-{
-	const struct net_link *l = net_space__by_index(s, ifindex);
-
-	if (l)
-		*ret = l - s->link;
-	return l;
-}
-
-static bool is_kind(const struct net_link *l, const char *const *kinds)
-{
-	for (; *kinds; kinds++)
-		if (!strcmp(l->kind, *kinds))
-			return true;
-	return false;
-}
-
 static const char *const macvtaps[] = {"macvtap", "ipvtap", NULL};
 
 /* A VM's interface: by name; a macvtap by its index, which is its device's number. */
@@ -254,11 +231,11 @@ static const struct net_link *find_link(const struct net_space *s, const struct 
 	if (!nic->ifindex)
 		return net_space__by_name(s, nic->name);
 	l = net_space__by_index(s, nic->ifindex);
-	return l && is_kind(l, macvtaps) ? l : NULL;
+	return l && net_link__is(l, macvtaps) ? l : NULL;
 }
 
 /* Which interfaces are whose: in the namespace of the VM's process, or else in ours. */
-static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct plan **plan)
+static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct net_plan **plan)
 {
 	bool any = false;
 
@@ -270,7 +247,7 @@ static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct 
 		for (size_t k = 0; own && k < all[i]->n_nics; k++) {
 			struct net_space *s = own;
 			const struct net_link *l = find_link(s, &all[i]->nics[k]);
-			struct plan *p;
+			struct net_plan *p;
 			size_t at = 0;
 
 			if (!l) {
@@ -285,71 +262,11 @@ static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct 
 			if (p->vm)
 				continue;
 			p->vm = all[i];
-			p->flags |= KS_NIC_VM | (is_kind(l, macvtaps) ? KS_NIC_MACVTAP : 0);
+			p->flags |= KS_NIC_VM | (net_link__is(l, macvtaps) ? KS_NIC_MACVTAP : 0);
 			any = true;
 		}
 	}
 	return any;
-}
-
-/* From where packets come to VMs, and through what. */
-static void find_feeds(const struct net_space *s, struct plan *plan)
-{
-	static const char *const groups[] = {"bond", "team", NULL};
-	static const char *const on_top[] = {"vlan", "macvlan", "macvtap", "ipvtap", NULL};
-	bool routed = false, taps = false;
-	size_t at;
-
-	for (size_t i = 0; i < s->n; i++) {
-		const struct net_link *l = &s->link[i];
-
-		if (!(plan[i].flags & KS_NIC_VM))
-			continue;
-		taps = true;
-		if (plan[i].flags & KS_NIC_MACVTAP) {
-			if (l->lower && l->lower_id < 0 && link_at(s, l->lower, &at))
-				plan[at].flags |= KS_NIC_FEEDS | KS_NIC_KEEPS;
-		} else if (!l->master) {
-			routed = true;
-		} else if (link_at(s, l->master, &at)) {
-			plan[at].flags |= KS_NIC_BRIDGE | KS_NIC_FEEDS;
-		}
-	}
-	for (size_t i = 0; i < s->n; i++) {
-		const struct net_link *l = &s->link[i];
-
-		if (l->master && link_at(s, l->master, &at) && plan[at].flags & KS_NIC_BRIDGE)
-			plan[i].flags |= KS_NIC_FEEDS;
-		/* what Open vSwitch makes for the host has no master */
-		if (taps && !strcmp(l->kind, "openvswitch"))
-			plan[i].flags |= KS_NIC_FEEDS;
-		if (taps && (routed || s->forwards) && strcmp(l->name, "lo"))
-			plan[i].flags |= KS_NIC_FEEDS | (l->master ? 0 : KS_NIC_KEEPS);
-	}
-	for (int round = 0; round < 4; round++) {
-		for (size_t i = 0; i < s->n; i++) {
-			const struct net_link *l = &s->link[i];
-
-			if (l->master && link_at(s, l->master, &at) &&
-			    is_kind(&s->link[at], groups) && plan[at].flags & KS_NIC_FEEDS)
-				plan[i].flags |= KS_NIC_FEEDS | (plan[at].flags & KS_NIC_KEEPS);
-			if (plan[i].flags & KS_NIC_FEEDS && is_kind(l, on_top) && l->lower_id < 0 &&
-			    l->lower && link_at(s, l->lower, &at))
-				plan[at].flags |= KS_NIC_FEEDS | (plan[i].flags & KS_NIC_KEEPS);
-		}
-	}
-	for (size_t i = 0; i < s->n; i++) {
-		static const char *const passes[] = {"vlan",   "bond",	      "team",
-						     "bridge", "macvlan",     "macvtap",
-						     "ipvtap", "openvswitch", NULL};
-		static const char *const virtual[] = {"tun", "dummy", NULL};
-
-		if (plan[i].flags && is_kind(&s->link[i], passes))
-			plan[i].flags |= KS_NIC_PASSES;
-		else if ((plan[i].flags & (KS_NIC_VM | KS_NIC_FEEDS)) == KS_NIC_FEEDS &&
-			 !is_kind(&s->link[i], virtual))
-			plan[i].flags |= KS_NIC_COUNTS;
-	}
 }
 
 /* The other end of a veth, in whatever namespace we know; *ret_at: its place there. */
@@ -363,14 +280,14 @@ static size_t find_peer(const struct net_nics *n, size_t at, const struct net_li
 			    ? i != at
 			    : i == at || net_space__id_of(n->space[at], other) != l->lower_id)
 			continue;
-		if (link_at(other, l->lower, ret_at))
+		if (net_space__at(other, l->lower, ret_at))
 			return i;
 	}
 	return SIZE_MAX;
 }
 
 /* What leaves by one end of a veth that matters is followed to the other. */
-static void find_veths(const struct net_nics *n, struct plan **plan, uint32_t (**peer)[2])
+static void find_veths(const struct net_nics *n, struct net_plan **plan, uint32_t (**peer)[2])
 {
 	for (size_t i = 0; i < n->n_spaces; i++) {
 		for (size_t k = 0; k < n->space[i]->n; k++) {
@@ -392,7 +309,7 @@ static void find_veths(const struct net_nics *n, struct plan **plan, uint32_t (*
 	}
 }
 
-static void number_all(struct net_nics *n, const struct net_space *s, struct plan *plan)
+static void number_all(struct net_nics *n, const struct net_space *s, struct net_plan *plan)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct net_link *l = &s->link[i];
@@ -415,12 +332,12 @@ static void number_all(struct net_nics *n, const struct net_space *s, struct pla
 	}
 }
 
-static void describe(struct net_nics *n, const struct net_space *s, struct plan **plan, size_t at,
-		     uint32_t (*peer)[2])
+static void describe(struct net_nics *n, const struct net_space *s, struct net_plan **plan,
+		     size_t at, uint32_t (*peer)[2])
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct net_link *l = &s->link[i];
-		struct plan *p = &plan[at][i];
+		struct net_plan *p = &plan[at][i];
 		struct ks_nic *k = &n->map[p->number];
 		uint32_t lower = 0;
 		size_t below;
@@ -429,10 +346,12 @@ static void describe(struct net_nics *n, const struct net_space *s, struct plan 
 			continue;
 		if (peer[i][0])
 			lower = plan[peer[i][1] >> 16][peer[i][1] & 0xffff].number;
-		else if (l->lower && l->lower_id < 0 && link_at(s, l->lower, &below))
+		else if (l->lower && l->lower_id < 0 && net_space__at(s, l->lower, &below))
 			lower = plan[at][below].number;
 		k->lower = lower;
-		k->master = l->master && link_at(s, l->master, &below) ? plan[at][below].number : 0;
+		k->master = l->master && net_space__at(s, l->master, &below)
+				    ? plan[at][below].number
+				    : 0;
 		k->mtu = l->mtu;
 		k->flags = p->flags;
 		n->nic[p->number].flags = p->flags;
@@ -474,7 +393,7 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 {
 	bool taps = false;
 	uint32_t(**peer)[2];
-	struct plan **plan;
+	struct net_plan **plan;
 	struct vm **all;
 	size_t n_vms;
 
@@ -490,7 +409,7 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 		vms__refresh_devices(vms);
 	n_vms = vms__all(vms, &all);
 	find_spaces(n, all, n_vms);
-	plan = xcalloc(n->n_spaces, sizeof(struct plan *));
+	plan = xcalloc(n->n_spaces, sizeof(struct net_plan *));
 	peer = xcalloc(n->n_spaces, sizeof(*peer));
 	for (size_t i = 0; i < n->n_spaces; i++) {
 		if (n->space[i]->fresh)
@@ -501,7 +420,7 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 	n->unnumbered = 0;
 	find_taps(n, all, n_vms, plan);
 	for (size_t i = 0; i < n->n_spaces; i++)
-		find_feeds(n->space[i], plan[i]);
+		net_feeds__find(n->space[i], plan[i]);
 	find_veths(n, plan, peer);
 	for (size_t i = 0; i < n->n_spaces; i++)
 		number_all(n, n->space[i], plan[i]);

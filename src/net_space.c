@@ -326,6 +326,23 @@ const struct net_link *net_space__by_index(const struct net_space *s, int ifinde
 	return s->n ? bsearch(&key, s->link, s->n, sizeof(key), by_index) : NULL;
 }
 
+const struct net_link *net_space__at(const struct net_space *s, int ifindex, size_t *ret)
+{
+	const struct net_link *l = net_space__by_index(s, ifindex);
+
+	if (l)
+		*ret = l - s->link;
+	return l;
+}
+
+bool net_link__is(const struct net_link *l, const char *const *kinds)
+{
+	for (; *kinds; kinds++)
+		if (!strcmp(l->kind, *kinds))
+			return true;
+	return false;
+}
+
 const struct net_link *net_space__by_name(const struct net_space *s, const char *name)
 {
 	for (size_t i = 0; i < s->n; i++)

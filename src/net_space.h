@@ -70,8 +70,12 @@ bool net_space__changed(struct net_space *s, bool *taps, void (*gone)(void *arg,
 int net_space__read(struct net_space *s);
 
 const struct net_link *net_space__by_index(const struct net_space *s, int ifindex);
+/* The same; *ret: its place in the list. */
+const struct net_link *net_space__at(const struct net_space *s, int ifindex, size_t *ret);
 const struct net_link *net_space__by_name(const struct net_space *s, const char *name);
 /* The id by which s knows another namespace; -1: it has none. */
 int net_space__id_of(const struct net_space *s, const struct net_space *other);
+/* Is it of one of these kinds? The last one is NULL. */
+bool net_link__is(const struct net_link *l, const char *const *kinds);
 
 #endif

@@ -26,6 +26,7 @@
 #include <linux/virtio_net.h>
 
 #include "guest_net.h"
+#include "guest_ovs.h"
 #include "guest_vhost.h"
 
 #define FRAME_MAX 65536
@@ -206,7 +207,7 @@ static void turn_deaf(const struct tap *t)
 
 void guest_net__serve(void)
 {
-	char *line = NULL, *hex;
+	char *line = NULL, *hex, name[3][IFNAMSIZ];
 	unsigned int tap, size;
 	unsigned long n;
 	size_t cap = 0;
@@ -238,6 +239,8 @@ void guest_net__serve(void)
 			printf("tap %u\n", n_taps - 1);
 		} else if (sscanf(line, "deaf %u", &tap) == 1 && tap < n_taps) {
 			turn_deaf(&taps[tap]);
+		} else if (sscanf(line, "ovs %15s %15s %15s", name[0], name[1], name[2]) == 3) {
+			printf("ovs %s\n", strerror(-guest_ovs__make(name[0], name[1], name[2])));
 		} else if (sscanf(line, "close %u", &tap) == 1 && tap < n_taps) {
 			close(taps[tap].fd);
 			printf("closed %u\n", tap);

@@ -247,6 +247,41 @@ check_net_mirror() {
 	same "and they left" 61 out .[0]
 }
 
+# --- Open vSwitch's datapath instead of a bridge, with two flows and none of its daemons
+
+run_net_ovs() {
+	net_begin
+	modprobe openvswitch 2>/dev/null || true
+	grep -q ' ovs_dp_process_packet' /proc/kallsyms || skip "this kernel has no openvswitch"
+	in_ns ip link set eth0 nomaster
+	in_ns ip link del virbr0
+	in_ns ip tuntap add vnet0 mode tap
+	quiet_up "$ns-in" vnet0
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	say vm "ovs br-int vnet0 eth0"
+	grep -q '^ovs Success' vm.out || die "$(tail -n 1 vm.out)"
+	scope_start scope net -j
+	say vm "frame $(frame $n $a)" "send 0 503" "frame $a${n}0800$zeros" "send 0 19"
+	say world "frame $(frame $a $n)" "send 0 127"
+	say vm "take 0 127 1000"
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+}
+
+check_net_ovs() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what the guest sent, and where it went" '[522, ["vnet0>eth0 forward 503", "eth0>eth0 queue 503"]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx").packets, hops("web1"; "vnet0"; "tx")]'
+	same "in" '["eth0>vnet0 forward 127", "vnet0>vnet0 queue 127"]' scope.out 'hops("web1"; "vnet0"; "rx")'
+	same "taken out of the ring" 127 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	same "as many left" 503 out .[0]
+	same "what has no flow dies there" '[[19, "vnet0", "received"]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx").drops[] | [.count, .at, .stage]]'
+	same "it is said" '[["not_forwarded", 19]]' scope.out '[vm("web1")[].findings[] | [.finding, .count]]'
+	note "$(value scope.out 'nic("web1"; "vnet0"; "tx").drops[0].reason')"
+}
+
 # --- vhost-net: its worker serves the tap, and is part of the VM
 
 run_net_vhost() {
