@@ -247,6 +247,38 @@ check_net_mirror() {
 	same "and they left" 61 out .[0]
 }
 
+# A tap that is no bridge's port: the host routes to it and from it.
+run_net_routed_tap() {
+	net_begin
+	in_ns ip tuntap add vnet0 mode tap
+	quiet_up "$ns-in" vnet0
+	in_ns ip link set eth0 nomaster
+	in_ns ip addr add 10.9.0.1/24 dev vnet0
+	in_ns ip addr add 10.8.0.1/24 dev eth0
+	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth0
+	in_ns ip neigh add 10.9.0.2 lladdr 52:54:00:00:00:01 dev vnet0
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	scope_start scope net -j
+	say vm "frame $(ip_frame "$(mac_of vnet0)")" "send 0 307"
+	say world "frame $(ip_frame "$(mac_of eth0)" 0a080002 0a090002)" "send 0 109"
+	say vm "take 0 109 1000"
+	scope_end scope $scope_pid
+	counters counters vnet0 eth0
+}
+
+check_net_routed_tap() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "hops out" '["vnet0>eth0 forward 307", "eth0>eth0 queue 307"]' scope.out 'hops("web1"; "vnet0"; "tx")'
+	same "hops in" '["eth0>vnet0 forward 109", "vnet0>vnet0 queue 109"]' scope.out 'hops("web1"; "vnet0"; "rx")'
+	same "taken out of the ring" 109 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	same "ways" '[["vnet0 > eth0", 307], ["eth0 > vnet0", 109]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx", "rx").ways[] | [.way, .packets]]'
+	same "as vnet0 counts" "[$(awk '$1 == "vnet0" { print $2 ", " $3 }' counters)]" scope.out \
+		'[nic("web1"; "vnet0"; "tx", "rx").packets]'
+}
+
 # --- Open vSwitch's datapath instead of a bridge, with two flows and none of its daemons
 
 run_net_ovs() {
