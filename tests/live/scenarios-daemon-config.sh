@@ -110,6 +110,9 @@ ready_after_stop() {
 
 		ask()
 		print(answer())
+		# it has done what a reply is followed by, and waits for the next event
+		while open("/proc/%s/stat" % sys.argv[2]).read().rpartition(")")[2].split()[0] != "S":
+		    pass
 		os.kill(int(sys.argv[2]), signal.SIGSTOP)
 		ask()
 		until = time.monotonic() + 3.5
