@@ -92,7 +92,7 @@ BPFFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH
 
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo,)
 
-.PHONY: all check check-bpf check-live check-kernels record-verifier record-kernels bench static install deb demo test help clean sysroot test-programs sanitized unit-tests check-toolchains \
+.PHONY: all check check-bpf check-live check-kernels record-verifier record-kernels bench static install deb demo test help clean sysroot test-programs sanitized unit-tests check-toolchains check-packages \
         deps-build deps-deb deps-test
 
 all: $(B)/kvmscope $(B)/kvmscoped ## build/kvmscope, build/kvmscoped
@@ -199,6 +199,9 @@ unit-tests: $(UNIT_TESTS)
 
 check-toolchains: ## all with the compilers of Debian 12 and 13; network for the first time
 	$(Q)tests/run toolchains $(B)
+
+check-packages: ## make deb, clean by lintian
+	$(Q)tests/run packages $(B)
 
 check: all $(UNIT_TESTS) sanitized $(FUZZERS) ## unit tests and a few seconds of fuzzing; no root
 	$(Q)tests/run unit $(B)

@@ -31,8 +31,9 @@
 struct keeper {
 	int argc;
 	char **argv;
-	struct config config, before; /* before: the last one with which a worker was ready */
-	unsigned int wanted, running, worked; /* which one that is: they are counted from 1 */
+	/* as it is wanted; the worker's; the last one with which a worker was ready */
+	struct config config, tried, proven;
+	unsigned int n_config, n_tried, n_proven; /* the how manieth each is; 0: none */
 	struct worker_args args;
 	int signal_fd;
 	int worker_fd; /* to the worker */
@@ -96,7 +97,8 @@ static int start_worker(struct keeper *k)
 		log__say(LOG_ERR, "socketpair: %s", strerror(errno));
 		return STATUS_FAILURE;
 	}
-	k->running = k->wanted;
+	k->tried = k->config;
+	k->n_tried = k->n_config;
 	k->worker = fork();
 	if (k->worker < 0) {
 		log__say(LOG_ERR, "fork: %s", strerror(errno));
@@ -163,9 +165,8 @@ static void on_worker(struct keeper *k)
 		if (!k->ready)
 			log__say(LOG_INFO, "attached");
 		k->ready = true;
-		k->worked = k->running;
-		if (k->running == k->wanted)
-			k->before = k->config;
+		k->proven = k->tried;
+		k->n_proven = k->n_tried;
 		k->loading_since = 0;
 		sd_notifyf(0, "READY=1\nWATCHDOG=1\nSTATUS=%s",
 			   what == TELL_READY ? "Tracing."
@@ -194,10 +195,15 @@ static int on_end(struct keeper *k)
 	stats(k, false);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_AGAIN && !k->ending)
 		return start_worker(k);
-	if (WIFEXITED(status) && k->worked && k->running != k->worked && !k->ending) {
-		log__say(LOG_ERR, "that configuration does not work here; the one before is back");
-		k->wanted = k->worked;
-		k->config = k->before;
+	if (WIFEXITED(status) && k->n_proven && k->n_tried != k->n_proven && !k->ending) {
+		bool newer = k->n_config != k->n_tried;
+
+		log__say(LOG_ERR, "that configuration does not work here; %s is next",
+			 newer ? "a newer one" : "the one before");
+		if (!newer) {
+			k->config = k->proven;
+			k->n_config = k->n_proven;
+		}
 		return start_worker(k);
 	}
 	if (WIFEXITED(status))
@@ -244,7 +250,7 @@ static void reload(struct keeper *k)
 		   (unsigned long long)(clock_ns(CLOCK_MONOTONIC) / 1000));
 	keep_addresses(&c, &k->config);
 	k->config = c;
-	k->wanted++;
+	k->n_config++;
 	kill(k->worker, SIGHUP);
 }
 
@@ -314,7 +320,7 @@ static int loop(struct keeper *k)
 int main(int argc, char **argv)
 {
 	struct keeper k = {
-		.argc = argc, .argv = argv, .worker_fd = -1, .stats_fd = -1, .wanted = 1};
+		.argc = argc, .argv = argv, .worker_fd = -1, .stats_fd = -1, .n_config = 1};
 	uint64_t watchdog_us;
 	sigset_t signals;
 	char *error;

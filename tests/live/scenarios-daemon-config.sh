@@ -52,7 +52,7 @@ run_daemon_options() {
 	await attached back.err
 	echo 'user = nobody' >>back.conf
 	kill -HUP $daemon_pid
-	await 'the one before is back' back.err
+	await 'does not work here; the one before is next' back.err
 	until_true 60 eval 'fetch back >back.om && grep -q "^kvmscope_loads_total 2" back.om'
 	daemon_end $daemon_pid
 }
