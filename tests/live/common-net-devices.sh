@@ -279,6 +279,28 @@ check_net_routed_tap() {
 		'[nic("web1"; "vnet0"; "tx", "rx").packets]'
 }
 
+# --- every fifth packet overtakes those before it, on eth0's queue
+
+run_net_reordered() {
+	net_begin
+	tap_add vnet0
+	in_ns tc qdisc add dev eth0 root netem delay 50ms reorder 100% gap 5 || skip "this kernel has no netem"
+	net_vm vm web1 vnet0
+	scope_start scope net -j -H
+	say vm "frame $(frame $n $a)" "send 0 61"
+	until_true 20 empty_qdisc
+	scope_end scope $scope_pid
+	counted out wire "$ns-out"
+}
+
+check_net_reordered() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "all left" 61 out .[0]
+	same "each once" '["eth0>eth0 queue 61", "vnet0>eth0 forward 61"]' scope.out 'hops("web1"; "vnet0"; "tx") | sort'
+	holds "12 of them before others: 49 waited" scope.out '[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "queue") |
+		.latency.buckets[] | select(.[0] > 40000000)[2]] | add | must(. >= 49 and . < 61)'
+}
+
 # --- Open vSwitch's datapath instead of a bridge, with two flows and none of its daemons
 
 run_net_ovs() {
