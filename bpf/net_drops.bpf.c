@@ -46,7 +46,7 @@ static __always_inline bool dropped_in_hand(const struct sk_buff *skb, const str
 	h = &c->hand;
 	if (!h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
 		return false;
-	last = h->n - 1;
+	last = hand_last(h);
 	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
 	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
 	count_drop(part, cause, nr << 16 | KS_NET_RECEIVED);

@@ -60,7 +60,14 @@ static const struct event events[] = {
 				{"net__skb_copy_datagram_iovec_tp", RUNG_TP, ARG_ANY, true, NULL},
 			},
 	},
-	NET_EVENT("kfree_skb", "skb", "net__kfree_skb_btf", RUNG_BTF, 0, false, NULL),
+	{
+		.system = "skb",
+		.name = "kfree_skb",
+		.arg_type = "sk_buff",
+		.modes = TRACE_NET,
+		.preemptible = true,
+		.rungs = {{"net__kfree_skb_btf", RUNG_BTF, 0, false, NULL}},
+	},
 };
 
 static int configure(struct session *s, const struct features *f)
