@@ -228,4 +228,13 @@ static __always_inline __u32 macvtap_of(const struct net_device *dev, struct ks_
 	return *ret && (*ret)->flags & KS_NIC_MACVTAP ? nr : 0;
 }
 
+/* The place where the packet in hand was last; KS_HAND_PLACES or more: nowhere. */
+static __always_inline __u32 hand_last(const struct ks_hand *h)
+{
+	__u32 last = h->n - 1;
+
+	barrier_var(last); /* or clang 19 checks n, and verifiers before v6.2 see no bound */
+	return last;
+}
+
 #endif

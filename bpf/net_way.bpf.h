@@ -57,15 +57,6 @@ static __always_inline bool hand_is_copy(const struct ks_hand *h)
 	return h->sent && !h->fresh;
 }
 
-/* The place where the packet in hand was last; KS_HAND_PLACES or more: nowhere. */
-static __always_inline __u32 hand_last(const struct ks_hand *h)
-{
-	__u32 last = h->n - 1;
-
-	barrier_var(last); /* or clang 19 checks n, and verifiers before v6.2 see no bound */
-	return last;
-}
-
 /* When it came there. */
 static __always_inline __u64 hand_since(const struct ks_hand *h)
 {
