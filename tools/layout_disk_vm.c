@@ -110,12 +110,24 @@ static const char *images(struct text *t, const struct row *vm, uint64_t *ret_ca
 }
 
 /*
+ * What a VM asked for. NULL: that is not known. Where nobody knows its images (it has ended), its
+ * system calls do not tell it if devices did more: then they were others than read() and write().
+ */
+static const char *asked(struct text *t, const struct row *vm, const char *how, uint64_t bytes,
+			 uint64_t device)
+{
+	if (row__field(vm, "vm_read_bytes")->kind == FIELD_NULL || (!how && bytes < device))
+		return NULL;
+	return text__bytes(t, bytes);
+}
+
+/*
  * The share of what a VM asked for that no device had to do. NULL where that can't be told: its
  * system calls tell less than there was (linux-aio's and io_uring's are not counted).
  */
-static const char *from_cache(struct text *t, uint64_t asked, uint64_t device)
+static const char *from_cache(struct text *t, uint64_t bytes, uint64_t device)
 {
-	return asked && asked >= device ? text__percent(t, 1 - (double)device / (double)asked)
+	return bytes && bytes >= device ? text__percent(t, 1 - (double)device / (double)bytes)
 					: NULL;
 }
 
@@ -147,7 +159,6 @@ void layout__disk_cache(struct text *t, const struct rows *vms)
 		uint64_t written = row__get_u64(vm, "vm_written_bytes");
 		uint64_t device_written = row__get_u64(vm, "device_written_bytes");
 		const char *how = images(t, vm, &cached);
-		bool known;
 
 		if (!asks(vm))
 			continue;
@@ -158,11 +169,10 @@ void layout__disk_cache(struct text *t, const struct rows *vms)
 		}
 		text__cell(t, text__safe(t, row__get_text(vm, "name"), LAYOUT_DISK_NAME));
 		text__cell(t, how);
-		known = row__field(vm, "vm_read_bytes")->kind != FIELD_NULL;
-		text__cell(t, known ? text__bytes(t, read) : NULL);
+		text__cell(t, asked(t, vm, how, read, device_read));
 		text__cell(t, text__bytes(t, device_read));
 		text__cell(t, how && !cached ? "bypassed" : from_cache(t, read, device_read));
-		text__cell(t, known ? text__bytes(t, written) : NULL);
+		text__cell(t, asked(t, vm, how, written, device_written));
 		text__cell(t, text__bytes(t, device_written));
 	}
 	text__table_end(t);
