@@ -14,7 +14,13 @@
  * request may be those of the last time that the submitter's plug looked at the clock.
  */
 #include "vmlinux.h"
+#include "disk_places.bpf.h"
 #include "disk_whose.bpf.h"
+
+struct ks_bio first_bios[KS_DISK_FIRST] __attribute__((aligned(64)));
+struct ks_request first_requests[KS_DISK_FIRST];
+struct ks_disk_more disk_more;
+struct ks_disk disks[KS_DISKS] __attribute__((aligned(64)));
 
 /* How many bios may have been merged before the one that got the request. */
 #define FRONTS_MAX 4
@@ -133,39 +139,92 @@ int disk__block_rq_insert_raw(__u64 *ctx)
 	return on_insert((const struct request *)arg_at(ctx, cfg_disk_rq_second), false);
 }
 
-/* What a request is like when it is issued, beside its times: what to add to its state. */
-static __always_inline __u32 shape_of(const struct request *rq, const struct ks_request *r,
+/* What a request is like when it is issued, beside its times: its state. */
+static __always_inline __u32 shape_of(const struct request *rq, __u32 whose, __u32 before,
 				      const bool typed)
 {
 	__u32 bytes = LOAD(rq, __data_len), state;
-	struct ks_disk *d = disk_of(r->whose);
+	struct ks_disk *d = disk_of(whose);
 	__u64 sector;
 
-	if (!d)
-		return 0;
 	/* other CPUs may be here as well: what they had issued a moment ago is as good */
-	state = (d->depth + 1) << KS_RQ_DEPTH_SHIFT;
+	state = (d->depth << KS_RQ_DEPTH_SHIFT) +
+		((1 << KS_RQ_DEPTH_SHIFT) | KS_RQ_SHAPED | KS_RQ_ISSUED);
 	__sync_fetch_and_add(&d->depth, 1);
-	if (r->state & KS_RQ_REQUEUED || !bytes)
+	if (before & KS_RQ_REQUEUED || !bytes)
 		return state;
 	sector = LOAD(rq, __sector);
-	if (sector == d->end)
+	if (sector == d->end) {
 		state |= KS_RQ_SEQUENTIAL;
+		barrier_var(state); /* or both states are made, and one is chosen */
+	}
 	d->end = sector + (bytes >> 9);
 	return state;
 }
 
-static __always_inline int on_issue(const struct request *rq, const bool typed)
+/* One that was inserted before, or of which no bio is known, or one that is merged. */
+static __always_inline int issue_in_place(const struct request *rq, const bool typed)
 {
 	struct ks_request *r = rq_begin(rq, typed);
 	__u32 state;
 
 	if (!r)
 		return 0;
-	state = no_shape() ? 0 : shape_of(rq, r, typed);
+	state = no_shape() ? KS_RQ_ISSUED : shape_of(rq, r->whose, r->state, typed);
 	r->d = bpf_ktime_get_ns();
 	barrier();
-	r->state = (r->state & 0xff) | state | KS_RQ_ISSUED;
+	r->state = (r->state & (KS_RQ_INSERTED | KS_RQ_REQUEUED)) | state;
+	return 0;
+}
+
+static __noinline int on_issue_typed(const struct request *rq)
+{
+	return issue_in_place(rq, true);
+}
+
+static __noinline int on_issue_raw(const struct request *rq)
+{
+	return issue_in_place(rq, false);
+}
+
+static __always_inline int on_issue_otherwise(const struct request *rq, const bool typed)
+{
+	return typed ? on_issue_typed(rq) : on_issue_raw(rq);
+}
+
+static __always_inline int on_issue(const struct request *rq, const bool typed)
+{
+	__u64 bio = (__u64)LOAD(rq, bio), q, g;
+	struct ks_bio *b = bio_first(bio);
+	struct ks_request *r;
+	__u32 state, whose;
+
+	if (b->bio != bio)
+		return on_issue_otherwise(rq, typed);
+	whose = b->whose;
+	q = b->q;
+	if (!q) { /* nobody wants it, or its time; or there is no bio, and none in this place */
+		if (bio && whose == KS_WHOSE_IGNORED)
+			return 0;
+		if (!bio || !no_shape())
+			return on_issue_otherwise(rq, typed);
+	}
+	g = b->g;
+	if (g & KS_BIO_MERGED || disk_more.requests)
+		return on_issue_otherwise(rq, typed);
+	r = rq_first((__u64)rq);
+	if (place_take(&r->rq, 0, (__u64)rq, typed))
+		return on_issue_otherwise(rq, typed);
+	r->g = g;
+	r->whose = whose;
+	r->bio = bio;
+	r->q = q;
+	r->i = 0;
+	bio_free_first(b);
+	state = q ? shape_of(rq, whose, 0, typed) : KS_RQ_ISSUED;
+	r->d = bpf_ktime_get_ns();
+	barrier();
+	r->state = state;
 	return 0;
 }
 
@@ -189,10 +248,10 @@ static __always_inline int on_requeue(__u64 rq)
 
 	if (!r || !(r->state & KS_RQ_ISSUED))
 		return 0;
-	depth_drop(r->whose);
+	depth_drop(r);
 	if (!(r->state & KS_RQ_REQUEUED))
 		r->d_first = r->d;
-	r->state = (r->state & ~KS_RQ_ISSUED) | KS_RQ_REQUEUED;
+	r->state = (r->state & ~(KS_RQ_ISSUED | KS_RQ_SHAPED)) | KS_RQ_REQUEUED;
 	t = tally_here(KS_WHOSE_OP(r->whose));
 	if (t)
 		t->n[KS_C_DISK_REQUEUED]++;

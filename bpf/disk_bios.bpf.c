@@ -4,7 +4,11 @@
  * disk.
  */
 #include "vmlinux.h"
+#include "disk_places.bpf.h"
+#include "disk_record.bpf.h"
 #include "disk_whose.bpf.h"
+
+struct ks_disk_memo disk_memos[KS_DISK_MEMO_CPUS][KS_DISK_MEMOS] __attribute__((aligned(64)));
 
 /* --- Q, G */
 
@@ -12,10 +16,14 @@ static __always_inline int on_queue(const struct bio *bio, const bool typed)
 {
 	__u32 bytes = LOAD(bio, bi_iter.bi_size);
 	__u32 whose = bio_whose(bio, bytes, typed);
-	struct ks_bio *b = bio_place((__u64)bio, typed);
+	struct ks_bio *b = bio_first((__u64)bio);
+	__u64 held = place_take(&b->bio, 0, (__u64)bio, typed);
 
-	if (!b)
-		return 0;
+	if (held) { /* else there is no need to look whether there is a place */
+		b = held == (__u64)bio ? b : bio_place_behind((__u64)bio, typed);
+		if (!b)
+			return 0;
+	}
 	b->g = 0;
 	b->whose = whose;
 	b->bytes = bytes;
@@ -197,4 +205,44 @@ int disk__block_bio_remap_raw(__u64 *ctx)
 		barrier_var(from);
 	}
 	return on_remap((const struct bio *)arg_at(ctx, cfg_disk_bio_second), from);
+}
+
+/* --- C */
+
+/*
+ * Of bios that became no request: of devices that have none, or that failed before they had one.
+ * One whose queue is not its device's is on its way back from a path of NVMe's multipath, as a
+ * request that tells its end itself: nvme_trace_bio_complete().
+ */
+static __always_inline int on_bio_complete(__u64 queue, const struct bio *bio, const bool typed)
+{
+	struct ks_bio *b = bio_find((__u64)bio);
+	struct ks_tally *t;
+	__u32 status;
+
+	if (!b || queue != (__u64)BPF_CORE_READ(bio_disk(bio), queue))
+		return 0;
+	t = b->whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(b->whose)) : NULL;
+	if (t) {
+		status = (__u8)LOAD(bio, bi_status);
+		t->n[KS_C_DISK_REQUESTS]++;
+		t->n[KS_C_DISK_BYTES] += b->bytes;
+		if (status)
+			on_error(t, KS_WHOSE_OP(b->whose), status);
+	}
+	bio_end(b, bpf_ktime_get_ns());
+	return 0;
+}
+
+/* block_bio_complete (q, bio), on all kernels */
+SEC("tp_btf/block_bio_complete")
+int disk__block_bio_complete_btf(__u64 *ctx)
+{
+	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], true);
+}
+
+SEC("raw_tp/block_bio_complete")
+int disk__block_bio_complete_raw(__u64 *ctx)
+{
+	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], false);
 }

@@ -4,69 +4,14 @@
  * what was noted on the way.
  */
 #include "vmlinux.h"
+#include "disk_places.bpf.h"
 #include "disk_record.bpf.h"
 #include "disk_whose.bpf.h"
 
+__u32 disk_hints[KS_MAX_CPUS][KS_DISK_HINTS] __attribute__((aligned(64)));
+
 /* Bios of a request whose Q2C is recorded: 1 MiB in pages. The rest counts as merged only. */
 #define BIOS_MAX 256
-
-/* --- bios */
-
-/* A bio that has its own place has ended. */
-static __always_inline void bio_end(struct ks_bio *b, __u64 now)
-{
-	__u32 op = KS_WHOSE_OP(b->whose);
-	struct ks_disk_hists *hists;
-	struct ks_tally *t;
-
-	if (b->q) {
-		t = tally_here(op);
-		hists = t ? hists_of(t, op) : NULL;
-		if (hists)
-			record_bio(hists, b->q, b->g & ~KS_BIO_MERGED, now);
-	}
-	bio_free(b);
-}
-
-/*
- * Of bios that became no request: of devices that have none, or that failed before they had one.
- * One whose queue is not its device's is on its way back from a path of NVMe's multipath, as a
- * request that tells its end itself: nvme_trace_bio_complete().
- */
-static __always_inline int on_bio_complete(__u64 queue, const struct bio *bio, const bool typed)
-{
-	struct ks_bio *b = bio_find((__u64)bio);
-	struct ks_tally *t;
-	__u32 status;
-
-	if (!b || queue != (__u64)BPF_CORE_READ(bio_disk(bio), queue))
-		return 0;
-	t = b->whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(b->whose)) : NULL;
-	if (t) {
-		status = (__u8)LOAD(bio, bi_status);
-		t->n[KS_C_DISK_REQUESTS]++;
-		t->n[KS_C_DISK_BYTES] += b->bytes;
-		if (status)
-			on_error(t, KS_WHOSE_OP(b->whose), status);
-	}
-	bio_end(b, bpf_ktime_get_ns());
-	return 0;
-}
-
-/* block_bio_complete (q, bio), on all kernels */
-SEC("tp_btf/block_bio_complete")
-int disk__block_bio_complete_btf(__u64 *ctx)
-{
-	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], true);
-}
-
-SEC("raw_tp/block_bio_complete")
-int disk__block_bio_complete_raw(__u64 *ctx)
-{
-	return on_bio_complete(ctx[0], (const struct bio *)ctx[1], false);
-}
-
-/* --- requests */
 
 static __always_inline __u32 status_of(__u64 error)
 {
@@ -147,20 +92,23 @@ static __noinline int on_partial(const struct request *rq, struct ks_request *r,
 	return bios_end(BPF_CORE_READ(rq, bio), bpf_ktime_get_ns(), bytes);
 }
 
-/* All that is measured of a request that has been issued. */
-static __always_inline void record_request(struct ks_disk_hists *hists, struct ks_tally *t,
-					   const struct ks_request *r, __u32 bytes, __u64 now)
+/* All that is measured of a request that has been issued, and that it was one. */
+static __always_inline void record_request(struct ks_disk_hists *hists, const struct ks_request *r,
+					   __u32 bytes, __u64 now)
 {
 	__u32 state = r->state;
 
 	hist_since(hists, KS_M_DISK_D2C, r->d, now);
-	if (no_shape())
+	if (!(state & KS_RQ_SHAPED)) {
+		hists->requests++;
+		hists->bytes += bytes;
 		return;
-	hist_record(hists, KS_M_DISK_DEPTH, state >> KS_RQ_DEPTH_SHIFT << KS_DEPTH_SHIFT);
-	if (bytes && !(state & KS_RQ_PARTIAL))
-		hist_record(hists, KS_M_DISK_SIZE, bytes);
-	if (state & KS_RQ_SEQUENTIAL)
-		t->n[KS_C_DISK_SEQUENTIAL]++;
+	}
+	record_shape(hists, state);
+	if (state & KS_RQ_PARTIAL)
+		hists->bytes += bytes;
+	else if (bytes)
+		record_size(hists, bytes, false);
 	if (!r->i)
 		return;
 	hist_since(hists, KS_M_DISK_I2D, r->i, state & KS_RQ_REQUEUED ? r->d_first : r->d);
@@ -168,77 +116,147 @@ static __always_inline void record_request(struct ks_disk_hists *hists, struct k
 		hist_since(hists, KS_M_DISK_G2I, r->g, r->i);
 }
 
-/*
- * All of a request is done. plain: it went the usual way, and without an error; what is not is
- * seldom, and the same code in a function of its own. 0, or -1: it is not plain.
- */
-static __always_inline int on_done(const struct request *rq, struct ks_request *r, __u64 error,
-				   __u32 bytes, const bool typed, const bool plain)
+/* All of a request is done. */
+static __noinline int on_done(const struct request *rq, struct ks_request *r, __u64 error,
+			      __u32 bytes)
 {
 	__u32 op = KS_WHOSE_OP(r->whose), state = r->state;
 	struct ks_tally *t = tally_here(op);
-	struct ks_disk_hists *hists = NULL;
-	__u64 now;
+	struct ks_disk_hists *hists = t ? hists_of(t, op) : NULL;
+	__u64 now = bpf_ktime_get_ns();
 
-	if (plain) {
-		if (!t || (__u32)error ||
-		    (state & (KS_RQ_ISSUED | KS_RQ_PARTIAL | KS_RQ_DONE)) != KS_RQ_ISSUED)
-			return -1;
-		hists = hists_known(t);
-		if (!hists)
-			return -1;
-	} else if (t) {
-		hists = hists_of(t, op);
-	}
-	now = bpf_ktime_get_ns();
-	if (plain || (t && !(state & KS_RQ_DONE))) {
-		t->n[KS_C_DISK_BYTES] += bytes;
-		t->n[KS_C_DISK_REQUESTS]++;
-		if (!plain && (__u32)error)
+	if (t && !(state & KS_RQ_DONE)) {
+		if ((__u32)error)
 			on_error(t, op, status_of(error));
-		if (plain || (hists && state & KS_RQ_ISSUED))
-			record_request(hists, t, r, bytes, now);
+		if (hists && state & KS_RQ_ISSUED) {
+			record_request(hists, r, bytes, now);
+		} else {
+			t->n[KS_C_DISK_BYTES] += bytes;
+			t->n[KS_C_DISK_REQUESTS]++;
+		}
 	}
-	if (plain || state & KS_RQ_ISSUED)
-		depth_drop(r->whose);
+	if (state & KS_RQ_ISSUED)
+		depth_drop(r);
 	/* one that is made of flushes and a write goes on after its write; not what has no bio, the
 	 * flush itself */
-	if (LOAD(rq, rq_flags) & cfg_disk_flush_seq && LOAD(rq, bio)) {
+	if (BPF_CORE_READ(rq, rq_flags) & cfg_disk_flush_seq && BPF_CORE_READ(rq, bio)) {
 		r->state = KS_RQ_DONE;
 		return 0;
 	}
 	if (hists)
 		record_bio(hists, r->q, r->g, now);
 	rq_free(r);
-	if (LOAD(rq, bio) != LOAD(rq, biotail))
+	if (BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
 		bios_end(BPF_CORE_READ(rq, bio), now, bytes);
 	return 0;
 }
 
-static __noinline int on_done_otherwise(const struct request *rq, struct ks_request *r, __u64 error,
-					__u32 bytes)
-{
-	return on_done(rq, r, error, bytes, false, false);
-}
-
-static __always_inline int on_complete(const struct request *rq, __u64 error, __u32 bytes,
-				       const bool typed)
+/* What is not an issued request, in its first place, of which all is done without an error. */
+static __noinline int on_complete_otherwise(const struct request *rq, __u64 error, __u32 bytes)
 {
 	struct ks_request *r = rq_find((__u64)rq);
 	struct ks_bio *b;
 
 	if (!r || !r->state) {
-		b = cfg_filter ? rq_ignored(rq, typed) : NULL;
-		if (!b || LOAD(rq, bio) != LOAD(rq, biotail))
+		b = cfg_filter ? rq_ignored(rq, false) : NULL;
+		if (!b || BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
 			return on_unissued(rq, error, bytes);
 		bio_free(b);
 		return 0;
 	}
-	if (bytes < LOAD(rq, __data_len))
+	if (bytes < BPF_CORE_READ(rq, __data_len))
 		return on_partial(rq, r, error, bytes);
-	if (on_done(rq, r, error, bytes, typed, true))
-		on_done_otherwise(rq, r, error, bytes);
+	return on_done(rq, r, error, bytes);
+}
+
+/* Its function type would bring more of the kernel's along. */
+struct request___ended {
+	void *end_io;
+} __attribute__((preserve_access_index));
+
+/* What tells that a request went the usual way; the rest of its state is told by times. */
+#define USUAL(state) \
+	((state) & (KS_RQ_ISSUED | KS_RQ_REQUEUED | KS_RQ_PARTIAL | KS_RQ_DONE | KS_RQ_SHAPED))
+
+/* One of a VM that nobody asked for: that was all; false: it is not. */
+static __always_inline bool end_ignored(const struct request *rq, const bool typed)
+{
+	__u64 bio = (__u64)LOAD(rq, bio);
+	struct ks_bio *b = bio_first(bio);
+
+	if (!bio || b->bio != bio || b->whose != KS_WHOSE_IGNORED ||
+	    bio != (__u64)LOAD(rq, biotail))
+		return false;
+	bio_free_first(b);
+	return true;
+}
+
+/* A request is done, that went the usual way: see on_complete(). */
+static __always_inline int on_usual(const struct request *rq, struct ks_request *r,
+				    struct ks_disk_hists *hists, const bool shaped,
+				    const bool typed)
+{
+	__u64 now = bpf_ktime_get_ns(), q, g;
+	__u32 bytes = LOAD(rq, __data_len);
+
+	hist_since(hists, KS_M_DISK_D2C, r->d, now);
+	if (!shaped) {
+		hists->requests++;
+		hists->bytes += bytes;
+	} else {
+		record_shape(hists, r->state);
+		record_size(hists, bytes, true);
+		g = r->g;
+		if (r->i) {
+			hist_since(hists, KS_M_DISK_I2D, r->i, r->d);
+			if (g)
+				hist_since(hists, KS_M_DISK_G2I, g, r->i);
+		}
+		q = r->q;
+		if (q) {
+			if (g)
+				hist_since(hists, KS_M_DISK_Q2G, q, g);
+			hist_since(hists, KS_M_DISK_Q2C, q, now);
+		}
+		__sync_fetch_and_add(&disks[r->disk & (KS_DISKS - 1)].depth, -1);
+	}
+	rq_free_first(r);
+	if (LOAD(rq, bio) != LOAD(rq, biotail))
+		bios_end(BPF_CORE_READ(rq, bio), now, bytes);
 	return 0;
+}
+
+/*
+ * The usual way, in as few instructions as it takes. A request whose end_io waits for it is a
+ * flush's, a command's, or the device mapper's.
+ */
+static __always_inline int on_complete(const struct request *rq, __u64 error, __u32 bytes,
+				       const bool typed)
+{
+	const struct request___ended *ended = (const void *)rq;
+	struct ks_request *r = rq_first((__u64)rq);
+	struct ks_disk_hists *hists;
+	__u32 state;
+
+	if (r->rq != (__u64)rq) {
+		if (cfg_filter && end_ignored(rq, typed))
+			return 0;
+		return on_complete_otherwise(rq, error, bytes);
+	}
+	if ((__u32)error || LOAD(ended, end_io) || bytes != LOAD(rq, __data_len))
+		return on_complete_otherwise(rq, error, bytes);
+	state = USUAL(r->state);
+	if (__builtin_expect(state == (KS_RQ_ISSUED | KS_RQ_SHAPED), true)) {
+		hists = hists_known(r);
+		if (hists)
+			return on_usual(rq, r, hists, true, typed);
+	} else if (state == KS_RQ_ISSUED) { /* only D2C is asked for */
+		hists = hists_known(r);
+		if (hists)
+			return on_usual(rq, r, hists, false, typed);
+	}
+	/* not the arguments, which would be kept until here */
+	return on_complete_otherwise(rq, 0, LOAD(rq, __data_len));
 }
 
 SEC("tp_btf/block_rq_complete")

@@ -3,7 +3,7 @@
 #ifndef KVMSCOPE_DISK_RECORD_BPF_H
 #define KVMSCOPE_DISK_RECORD_BPF_H
 
-#include "disk.bpf.h"
+#include "disk_places.bpf.h"
 
 /* What each CPU has measured of each subject; number 0 is nobody's. */
 struct {
@@ -20,6 +20,9 @@ struct {
 	__uint(max_entries, 1);
 	__uint(value_size, sizeof(__u32));
 } free_disk_hists __weak SEC(".maps");
+
+/* Numbers of the histograms; defined once, in disk_complete.bpf.c, see vm.bpf.h. */
+extern __u32 disk_hints[KS_MAX_CPUS][KS_DISK_HINTS];
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -42,28 +45,51 @@ static __noinline __u32 hists_take(__u32 subject)
 	return n;
 }
 
-/* The histograms behind a tally of this CPU; NULL: it has none yet. */
-static __always_inline struct ks_disk_hists *hists_known(const struct ks_tally *t)
+static __always_inline __u32 *hists_hint(__u32 subject)
+{
+	return &disk_hints[bpf_get_smp_processor_id() & (KS_MAX_CPUS - 1)]
+			  [subject & (KS_DISK_HINTS - 1)];
+}
+
+/* This CPU's for a request, if they are those that it found last; else NULL. */
+static __always_inline struct ks_disk_hists *hists_known(const struct ks_request *r)
+{
+	__u32 n = *hists_hint(r->op);
+	struct ks_disk_hists *hists = bpf_map_lookup_elem(&disk_hists, &n);
+
+	return hists && hists->owner == r->op ? hists : NULL;
+}
+
+/* The histograms behind a tally of this CPU; NULL: there is no room for them (counted). */
+static __always_inline struct ks_disk_hists *hists_of(struct ks_tally *t, __u32 subject)
 {
 	__u32 n = t->cell[0];
 
+	if (!n)
+		n = t->cell[0] = hists_take(subject);
+	*hists_hint(subject) = n;
 	return n ? bpf_map_lookup_elem(&disk_hists, &n) : NULL;
-}
-
-/* The same; NULL: there is no room for them (counted). */
-static __always_inline struct ks_disk_hists *hists_of(struct ks_tally *t, __u32 subject)
-{
-	if (!t->cell[0])
-		t->cell[0] = hists_take(subject);
-	return hists_known(t);
 }
 
 static __always_inline void hist_record(struct ks_disk_hists *hists, const __u32 metric,
 					__u64 value)
 {
 	struct ks_hist *h = &hists->of[metric - KS_M_DISK_Q2G];
+	__u64 b;
 
-	record_value(&h->sum, &h->max, h->bucket, value);
+	barrier_var(value); /* or clang compares its lower half, and the verifier sees no bound */
+	if (__builtin_expect(value < KS_HIST_NEAR, true)) {
+		b = ks_hist_near[value >> KS_HIST_NEAR_SHIFT];
+	} else {
+		b = ks_hist_far(value);
+		barrier_var(b);		  /* as above */
+		if (b >= KS_HIST_BUCKETS) /* never: for the verifier */
+			return;
+	}
+	h->sum += value;
+	if (value > h->max)
+		h->max = value;
+	h->bucket[b]++;
 }
 
 static __always_inline void hist_since(struct ks_disk_hists *hists, const __u32 metric, __u64 from,
@@ -86,6 +112,54 @@ static __always_inline void record_bio(struct ks_disk_hists *hists, __u64 q, __u
 	if (g)
 		hist_since(hists, KS_M_DISK_Q2G, q, g);
 	hist_since(hists, KS_M_DISK_Q2C, q, now);
+}
+
+/* What a request was like when it was issued; it counts as one, too. */
+static __always_inline void record_shape(struct ks_disk_hists *hists, __u32 state)
+{
+	__u32 shape = state >> KS_RQ_SHAPE_SHIFT;
+
+	if (__builtin_expect(shape < KS_DISK_SHAPES, true)) {
+		hists->shape[shape]++;
+		asm volatile(""); /* or the compiler adds one, or more, at one place for all */
+		return;
+	}
+	hist_record(hists, KS_M_DISK_DEPTH, (__u64)(state >> KS_RQ_DEPTH_SHIFT) << KS_DEPTH_SHIFT);
+	hists->requests++;
+	if (state & KS_RQ_SEQUENTIAL)
+		hists->sequential++;
+}
+
+/* A request's size, of which all is done now. sectors: of a bio's, which is whole ones. */
+static __always_inline void record_size(struct ks_disk_hists *hists, __u32 bytes,
+					const bool sectors)
+{
+	__u32 n = bytes >> KS_DISK_SIZE_SHIFT;
+
+	if (__builtin_expect(n < KS_DISK_SIZES, true) &&
+	    (sectors || n << KS_DISK_SIZE_SHIFT == bytes)) {
+		hists->size[n]++;
+		asm volatile("");
+		return;
+	}
+	hist_record(hists, KS_M_DISK_SIZE, bytes);
+	hists->bytes += bytes;
+}
+
+/* A bio that has its own place has ended. */
+static __always_inline void bio_end(struct ks_bio *b, __u64 now)
+{
+	__u32 op = KS_WHOSE_OP(b->whose);
+	struct ks_disk_hists *hists;
+	struct ks_tally *t;
+
+	if (b->q) {
+		t = tally_here(op);
+		hists = t ? hists_of(t, op) : NULL;
+		if (hists)
+			record_bio(hists, b->q, b->g & ~KS_BIO_MERGED, now);
+	}
+	bio_free(b);
 }
 
 /* Status of a completion, for people to read: see struct ks_disk_error. */

@@ -11,43 +11,20 @@
 
 #include "disk.bpf.h"
 
-/* id of a cgroup that is one VM's alone -> the VM's number: user space's */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4 * KS_VMS_MAX);
-	__type(key, __u64);
-	__type(value, __u16);
-} disk_cgroups __weak SEC(".maps");
+/* Which of user space's VMs a thing is alone of: its number, by what tells the thing. */
+#define VMS_BY(name, what)                           \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_HASH);     \
+		__uint(max_entries, 4 * KS_VMS_MAX); \
+		__type(key, what);                   \
+		__type(value, __u16);                \
+	} name __weak SEC(".maps")
 
-/* dev_t of a device that one VM alone holds open -> the VM's number: user space's */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4 * KS_VMS_MAX);
-	__type(key, __u32);
-	__type(value, __u16);
-} disk_owners __weak SEC(".maps");
+VMS_BY(disk_cgroups, __u64); /* a cgroup's id */
+VMS_BY(disk_owners, __u32);  /* dev_t of a device that the VM alone holds open */
 
-/*
- * What a CPU has found out last, by a hash of what it asked. User space clears it all whenever the
- * tables above have changed.
- */
-#define MEMOS 8
-struct ks_disk_memo {
-	__u64 device; /* 0: nothing is known */
-	__u64 blkg;
-	__u64 asked; /* tgid << 8 | operation */
-	__u64 whose;
-};
-struct ks_disk_memos {
-	struct ks_disk_memo memo[MEMOS];
-} __attribute__((aligned(64)));
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ks_disk_memos);
-} disk_memos __weak SEC(".maps");
+/* Defined once, in disk.bpf.c, see vm.bpf.h. */
+extern struct ks_disk_memo disk_memos[KS_DISK_MEMO_CPUS][KS_DISK_MEMOS];
 
 /* struct gendisk of a bio (v5.12, 309dca309fc3: through its block device), by probe reads */
 static __always_inline const struct gendisk *bio_disk(const struct bio *bio)
@@ -89,9 +66,9 @@ static __noinline __u32 disk_subject(__u32 vm, const struct gendisk *disk)
 	struct ks_subject who = {
 		.object = disk_dev(disk), .part = KS_DISK_ALL, .vm = vm, .domain = KS_D_DISK};
 	__u32 number = subject_number(&who);
-	struct ks_disk *d = bpf_map_lookup_elem(&disks, &number);
+	struct ks_disk *d = &disks[number & (KS_DISKS - 1)];
 
-	if (d && number && !d->name[0])
+	if (number && !d->name[0])
 		bpf_probe_read_kernel_str(d->name, sizeof(d->name), disk->disk_name);
 	return number;
 }
@@ -118,19 +95,17 @@ static __always_inline __u32 vm_behind(const struct blkcg_gq *blkg, __u32 dev)
 	return vm ? *vm : KS_VM_HOST;
 }
 
-static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg_gq *blkg,
-				       __u32 tgid, __u32 op)
-{
-	__u32 vm = tgid ? vm_of(tgid) : KS_VM_HOST;
-
-	if (vm == KS_VM_HOST)
-		vm = vm_behind(blkg, bio_dev(bio));
-	return whose_of(vm, bio_disk(bio), op);
-}
-
 static __always_inline const struct blkcg_gq *bio_blkg(const struct bio *bio, const bool typed)
 {
-	return bpf_core_field_exists(bio->bi_blkg) ? LOAD(bio, bi_blkg) : NULL;
+	const struct blkcg_gq *blkg;
+
+	if (bpf_core_field_exists(bio->bi_blkg)) {
+		blkg = LOAD(bio, bi_blkg);
+	} else {
+		blkg = NULL;
+		barrier_var(blkg); /* a place of its own, which the verifier can take out */
+	}
+	return blkg;
 }
 
 static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
@@ -150,37 +125,63 @@ static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
 	}
 }
 
-/* Whose a bio is that the current process queues. One program only may call this: the memo's
- * writer. */
-static __always_inline __u32 bio_whose(const struct bio *bio, __u32 bytes, const bool typed)
+static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg_gq *blkg,
+				       __u32 tgid, __u32 opf, __u32 bytes)
 {
-	__u32 cpu = bpf_get_smp_processor_id(), op, whose;
-	struct ks_disk_memos *memos = bpf_map_lookup_elem(&disk_memos, &cpu);
-	const struct blkcg_gq *blkg = bio_blkg(bio, typed);
-	struct ks_disk_memo *memo;
-	__u64 device, asked, tgid;
+	__u32 vm = tgid ? vm_of(tgid) : KS_VM_HOST;
 
-	if (!memos)
-		return 0;
-	op = op_of(LOAD(bio, bi_opf), bytes);
-	if (bpf_core_field_exists(bio->bi_bdev))
-		device = (__u64)LOAD(bio, bi_bdev);
-	else
-		device = (__u64)bio_disk(bio);
-	tgid = bpf_get_current_pid_tgid() >> 32;
-	asked = tgid << 8 | op;
-	memo = &memos->memo[((__u32)device >> 10 ^ (__u32)tgid ^ op) & (MEMOS - 1)];
-	if (memo->device == device && memo->asked == asked && memo->blkg == (__u64)blkg)
-		return memo->whose;
-	whose = bio_whose_slow(bio, blkg, tgid, op);
+	if (vm == KS_VM_HOST)
+		vm = vm_behind(blkg, bio_dev(bio));
+	return whose_of(vm, bio_disk(bio), op_of(opf, bytes));
+}
+
+/* typed: on kernels that have bi_bdev. */
+static __always_inline __u64 bio_device(const struct bio *bio, const bool typed)
+{
+	if (typed || bpf_core_field_exists(bio->bi_bdev))
+		return (__u64)LOAD(bio, bi_bdev);
+	return (__u64)bio_disk(bio);
+}
+
+static __noinline __u32 bio_whose_anew(struct ks_disk_memo *memo, const struct bio *bio,
+				       __u64 asked, __u32 bytes)
+{
+	const struct blkcg_gq *blkg = bio_blkg(bio, false);
+	__u32 whose = bio_whose_slow(bio, blkg, asked >> 32, asked, bytes);
+
 	memo->device = 0;
 	barrier();
 	memo->asked = asked;
 	memo->blkg = (__u64)blkg;
 	memo->whose = whose;
 	barrier();
-	memo->device = device;
+	memo->device = bio_device(bio, false);
 	return whose;
+}
+
+/* The process that runs. The second form is for kernels without the helper of the first. */
+static __always_inline __u32 tgid_here(const bool typed)
+{
+	return typed ? bpf_get_current_task_btf()->tgid : bpf_get_current_pid_tgid() >> 32;
+}
+
+/* Whose a bio is that the current process queues. One program only may call this: the memo's
+ * writer. */
+static __always_inline __u32 bio_whose(const struct bio *bio, __u32 bytes, const bool typed)
+{
+	__u64 device = bio_device(bio, typed), blkg = (__u64)bio_blkg(bio, typed), asked;
+	__u32 tgid = tgid_here(typed), cpu = bpf_get_smp_processor_id(), opf = LOAD(bio, bi_opf);
+	struct ks_disk_memo *memo;
+
+	/* a write without data is a flush, which takes longer than this */
+	if (cpu >= KS_DISK_MEMO_CPUS || !bytes)
+		return bio_whose_slow(bio, (const struct blkcg_gq *)blkg, tgid, opf, bytes);
+	asked = (__u64)tgid << 32 | opf;
+	memo = &disk_memos[cpu][((__u32)device >> 10 ^ tgid ^ opf) & (KS_DISK_MEMOS - 1)];
+	barrier_var(memo); /* or it is calculated again for each use */
+	if (memo->device == device && memo->asked == asked && memo->blkg == blkg)
+		return memo->whose;
+	return bio_whose_anew(memo, bio, asked, bytes);
 }
 
 #endif

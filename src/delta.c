@@ -198,29 +198,47 @@ void delta__free(struct delta *d)
 	free(d);
 }
 
+static void add_used(struct delta_cell *out, const struct snap_cell *c,
+		     const struct used_bucket *used, uint64_t sign)
+{
+	for (const struct used_bucket *u = &used[c->first]; u < &used[c->first + c->n]; u++)
+		if (u->bucket < KS_HIST_BUCKETS)
+			out->hist.bucket[u->bucket] += sign * u->n;
+		else
+			out->small[u->bucket - KS_HIST_BUCKETS] += sign * u->n;
+}
+
 /* Fills in *out with the difference; false: nothing happened. */
 static bool subtract_cell(const struct delta *d, const struct snap_cell *now,
 			  const struct snap_cell *before, struct delta_cell *out)
 {
+	const uint32_t small =
+		now->metric == KS_M_DISK_SIZE || now->metric == KS_M_DISK_DEPTH ? KS_DISK_SIZES : 0;
 	bool parts = false;
+	uint64_t value;
 
 	out->metric = now->metric;
 	out->key = now->key;
 	out->count = now->count - (before ? before->count : 0);
 	memset(&out->hist, 0, sizeof(out->hist));
+	memset(out->small, 0, small * sizeof(out->small[0]));
 	out->hist.sum = now->sum - (before ? before->sum : 0);
-	for (uint32_t i = 0; i < now->n; i++)
-		out->hist.bucket[d->to->used[now->first + i].bucket] =
-			d->to->used[now->first + i].n;
-	for (uint32_t i = 0; before && i < before->n; i++)
-		out->hist.bucket[d->from->used[before->first + i].bucket] -=
-			d->from->used[before->first + i].n;
+	add_used(out, now, d->to->used, 1);
+	if (before)
+		add_used(out, before, d->from->used, -1);
+	for (uint32_t i = 0; i < small; i++) {
+		if (!out->small[i])
+			continue;
+		value = snapshot__small(out->metric, i);
+		out->hist.bucket[ks_hist_bucket(value)] += out->small[i];
+		out->hist.max = value;
+	}
 	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++) {
 		if (!out->hist.bucket[b])
 			continue;
 		out->hist.count += out->hist.bucket[b];
 		/* a value that was recorded while its maximum was being taken */
-		if (now->max < ks_hist_low(b))
+		if (now->max < ks_hist_low(b) && out->hist.max < ks_hist_low(b))
 			out->hist.max = ks_hist_low(b);
 	}
 	if (now->max > out->hist.max)

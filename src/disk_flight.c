@@ -71,37 +71,61 @@ static int find_array(const struct session *s, const char *map, size_t elem, str
 	return 0;
 }
 
-int disk_flight__take(const struct session *s, struct disk_flight *list, size_t n)
+/* Of windows of n places each. */
+static int take_bios(const struct array *a, uint32_t first, size_t places, struct disk_flight *list,
+		     size_t n)
 {
-	struct array bios, requests;
-	struct ks_request_set *r;
-	struct ks_bio_set *b;
+	struct ks_bio *b;
 	uint32_t in;
-	int err;
 
-	memset(list, 0, n * sizeof(*list));
-	err = find_array(s, "disk_bios", sizeof(*b), &bios);
-	err = err ?: find_array(s, "disk_requests", sizeof(*r), &requests);
-	if (err)
-		return err;
-	for (uint32_t i = 0; (b = array__map(&bios, i, &in)); i += in) {
-		for (uint32_t k = 0; k < in * KS_DISK_WAYS; k++)
-			add_bio(list, n, &b[k / KS_DISK_WAYS].way[k % KS_DISK_WAYS]);
-		array__unmap(&bios, b, in);
-	}
-	for (uint32_t i = 0; !errno && (r = array__map(&requests, i, &in)); i += in) {
-		for (uint32_t k = 0; k < in * KS_DISK_WAYS; k++)
-			add_request(list, n, &r[k / KS_DISK_WAYS].way[k % KS_DISK_WAYS]);
-		array__unmap(&requests, r, in);
+	for (uint32_t i = first; (b = array__map(a, i, &in)); i += in) {
+		for (size_t k = 0; k < in * places; k++)
+			add_bio(list, n, &b[k]);
+		array__unmap(a, b, in);
 	}
 	return -errno;
 }
 
+static int take_requests(const struct array *a, uint32_t first, size_t places,
+			 struct disk_flight *list, size_t n)
+{
+	struct ks_request *r;
+	uint32_t in;
+
+	for (uint32_t i = first; (r = array__map(a, i, &in)); i += in) {
+		for (size_t k = 0; k < in * places; k++)
+			add_request(list, n, &r[k]);
+		array__unmap(a, r, in);
+	}
+	return -errno;
+}
+
+int disk_flight__take(const struct session *s, struct disk_flight *list, size_t n)
+{
+	struct array a;
+	uint32_t first;
+	int err;
+
+	memset(list, 0, n * sizeof(*list));
+	a = session__first_bios(s, &first);
+	err = take_bios(&a, first, 1, list, n);
+	if (!err)
+		err = find_array(s, "disk_bios", sizeof(struct ks_bio_set), &a);
+	if (!err)
+		err = take_bios(&a, 0, KS_DISK_WAYS, list, n);
+	if (err)
+		return err;
+	a = session__first_requests(s, &first);
+	err = take_requests(&a, first, 1, list, n);
+	if (!err)
+		err = find_array(s, "disk_requests", sizeof(struct ks_request_set), &a);
+	return err ?: take_requests(&a, 0, KS_DISK_WAYS, list, n);
+}
+
 void disk_flight__name(const struct session *s, uint32_t number, char *buf)
 {
-	struct ks_disk d = {};
+	const struct ks_disk *d = session__disk(s, number);
 
-	bpf_map_lookup_elem(session__map(s, "disks"), &number, &d);
-	memcpy(buf, d.name, sizeof(d.name));
-	buf[sizeof(d.name) - 1] = '\0';
+	memcpy(buf, d->name, sizeof(d->name));
+	buf[sizeof(d->name) - 1] = '\0';
 }

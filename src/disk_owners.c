@@ -344,23 +344,6 @@ static void tell(int map, struct claims *before, struct claims *now)
 	*before = *now;
 }
 
-/* Each CPU remembers what it has found out: that may have changed, and a cgroup's address be
- * another's. */
-static void clear_memos(const struct session *s)
-{
-	struct bpf_map_info info = {};
-	int fd = session__map(s, "disk_memos");
-	__u32 len = sizeof(info);
-	void *zero;
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return;
-	zero = xcalloc(1, info.value_size);
-	for (__u32 cpu = 0; cpu < info.max_entries; cpu++)
-		bpf_map_update_elem(fd, &cpu, zero, BPF_ANY);
-	free(zero);
-}
-
 void disk_owners__push(struct disk_owners *o, struct session *s, struct vms *vms)
 {
 	struct claims cgroups = {}, devices = {};
@@ -380,5 +363,6 @@ void disk_owners__push(struct disk_owners *o, struct session *s, struct vms *vms
 	/* little endian: a key's low half is what a table with shorter keys takes */
 	tell(session__map(s, "disk_cgroups"), &o->cgroups, &cgroups);
 	tell(session__map(s, "disk_owners"), &o->devices, &devices);
-	clear_memos(s);
+	/* each CPU remembers what it has found out, and a cgroup's address may be another's */
+	session__forget_disk_memos(s);
 }

@@ -105,9 +105,7 @@ static int configure(struct session *s, const struct features *f)
 	/* an enumerator since v6.12 (6fa99325c2cf); 1 << 4 before */
 	err = err ?: session__set(s, "cfg_disk_flush_seq", 1U << (flush_seq < 0 ? 4 : flush_seq));
 	err = err ?: session__resize(s, "disk_bios", n);
-	err = err ?: session__resize(s, "disk_requests", n);
-	err = err ?: session__resize(s, "disk_memos", cpus);
-	return err ?: session__resize(s, "disks", NUMBERS);
+	return err ?: session__resize(s, "disk_requests", n);
 }
 
 /* --- what is not an event */

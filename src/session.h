@@ -85,6 +85,14 @@ uint16_t *session__nic_places(const struct session *s);
 /* and what the kernel side knows of interfaces that do not matter: forgotten. */
 void session__forget_nics(const struct session *s);
 
+/* The first places of what is in flight, and with which element that array begins. */
+struct array session__first_bios(const struct session *s, uint32_t *ret_first);
+struct array session__first_requests(const struct session *s, uint32_t *ret_first);
+const struct ks_disk *session__disk(const struct session *s, uint32_t number);
+/* What CPUs remember: whose requests are; what is known of the disk of that number. */
+void session__forget_disk_memos(const struct session *s);
+void session__forget_disk(const struct session *s, uint32_t subject);
+
 size_t session__choices(const struct session *s, const struct choice **ret);
 
 const char *rung__name(enum rung_kind kind); /* "BTF tracepoint" ... */

@@ -214,10 +214,14 @@ void session__remember_thread(struct session *s, uint32_t tid)
 }
 
 /* Each array is in there once, and not for each object that uses it: see bpf/vm.bpf.h. */
-_Static_assert(sizeof(struct kvmscope_bpf__bss) == KS_MAX_CPUS * sizeof(struct ks_here) +
-							   KS_TID_BYTES +
-							   KS_NIC_PLACES * sizeof(__u16) +
-							   (sizeof(__u64) << KS_NIC_OTHERS_SHIFT),
+_Static_assert(sizeof(struct kvmscope_bpf__bss) <=
+		       KS_MAX_CPUS * sizeof(struct ks_here) + KS_TID_BYTES +
+			       KS_NIC_PLACES * sizeof(__u16) +
+			       (sizeof(__u64) << KS_NIC_OTHERS_SHIFT) +
+			       KS_DISK_FIRST * (sizeof(struct ks_bio) + sizeof(struct ks_request)) +
+			       KS_DISKS * sizeof(struct ks_disk) +
+			       KS_DISK_MEMO_CPUS * KS_DISK_MEMOS * sizeof(struct ks_disk_memo) +
+			       KS_MAX_CPUS * KS_DISK_HINTS * sizeof(__u32) + 4096,
 	       "an array of the kernel side is there twice");
 
 uint16_t *session__nic_places(const struct session *s)
@@ -228,4 +232,55 @@ uint16_t *session__nic_places(const struct session *s)
 void session__forget_nics(const struct session *s)
 {
 	memset(s->skel->bss->nic_others, 0, sizeof(s->skel->bss->nic_others));
+}
+
+/* A part of .bss as an array, which begins with the map's element of that number. */
+static struct array part_of_bss(const struct session *s, const void *from, size_t elem, uint32_t n,
+				uint32_t *ret_first)
+{
+	size_t at = (const char *)from - (const char *)s->skel->bss;
+
+	*ret_first = at / elem;
+	return (struct array){
+		.fd = bpf_map__fd(s->skel->maps.bss), .elem = elem, .entries = *ret_first + n};
+}
+
+_Static_assert(offsetof(struct kvmscope_bpf__bss, first_bios) % sizeof(struct ks_bio) == 0 &&
+		       offsetof(struct kvmscope_bpf__bss, first_requests) %
+				       sizeof(struct ks_request) ==
+			       0,
+	       "an array does not begin with an element");
+
+struct array session__first_bios(const struct session *s, uint32_t *ret_first)
+{
+	return part_of_bss(s, s->skel->bss->first_bios, sizeof(struct ks_bio), KS_DISK_FIRST,
+			   ret_first);
+}
+
+struct array session__first_requests(const struct session *s, uint32_t *ret_first)
+{
+	return part_of_bss(s, s->skel->bss->first_requests, sizeof(struct ks_request),
+			   KS_DISK_FIRST, ret_first);
+}
+
+const struct ks_disk *session__disk(const struct session *s, uint32_t number)
+{
+	return (const struct ks_disk *)&s->skel->bss->disks[number % KS_DISKS];
+}
+
+void session__forget_disk_memos(const struct session *s)
+{
+	int cpus = libbpf_num_possible_cpus();
+
+	for (int cpu = 0; cpu < cpus && cpu < KS_DISK_MEMO_CPUS; cpu++)
+		memset(s->skel->bss->disk_memos[cpu], 0, sizeof(s->skel->bss->disk_memos[cpu]));
+}
+
+void session__forget_disk(const struct session *s, uint32_t subject)
+{
+	int cpus = libbpf_num_possible_cpus();
+
+	for (int cpu = 0; cpu < cpus && cpu < KS_MAX_CPUS; cpu++)
+		s->skel->bss->disk_hints[cpu][subject % KS_DISK_HINTS] = 0;
+	memset(&s->skel->bss->disks[subject % KS_DISKS], 0, sizeof(s->skel->bss->disks[0]));
 }

@@ -150,17 +150,22 @@ static void set_moment(struct snapshot *snap)
 
 /* --- cells */
 
-/* Those in use are the cell's. */
+/* Adds those in use to the last cell's, by numbers from first on. */
+static void add_buckets(struct snapshot *snap, const uint64_t *bucket, uint32_t n, uint32_t first)
+{
+	if (snap->n_used + n > snap->cap_used) {
+		snap->cap_used = 2 * (snap->n_used + n);
+		snap->used = xreallocarray(snap->used, snap->cap_used, sizeof(*snap->used));
+	}
+	for (uint32_t b = 0; b < n; b++)
+		if (bucket[b])
+			snap->used[snap->n_used++] = (struct used_bucket){first + b, bucket[b]};
+}
+
 static void copy_buckets(struct snapshot *snap, struct snap_cell *out, const uint64_t *bucket)
 {
 	out->first = snap->n_used;
-	if (snap->n_used + KS_HIST_BUCKETS > snap->cap_used) {
-		snap->cap_used = 2 * (snap->n_used + KS_HIST_BUCKETS);
-		snap->used = xreallocarray(snap->used, snap->cap_used, sizeof(*snap->used));
-	}
-	for (uint32_t b = 0; b < KS_HIST_BUCKETS; b++)
-		if (bucket[b])
-			snap->used[snap->n_used++] = (struct used_bucket){b, bucket[b]};
+	add_buckets(snap, bucket, KS_HIST_BUCKETS, 0);
 	out->n = snap->n_used - out->first;
 }
 
@@ -195,13 +200,48 @@ static void take_cell(struct snapshot *snap, uint32_t number, struct ks_cell *sh
 	copy_cell(snap, &snap->cell[snap->n_cell++], number, shared);
 }
 
+uint64_t snapshot__small(enum ks_metric metric, uint32_t i)
+{
+	if (metric == KS_M_DISK_SIZE)
+		return (uint64_t)i << KS_DISK_SIZE_SHIFT;
+	return (uint64_t)(i >> 1) << KS_DEPTH_SHIFT;
+}
+
+/* Small sizes and depths, with which a disk's requests are counted, too. */
+static void add_small(struct snapshot *snap, struct snap_cell *out, const uint64_t *n,
+		      uint32_t entries, struct hists_count *count)
+{
+	const uint32_t skip = out->metric == KS_M_DISK_SIZE; /* a request without data has none */
+	const struct used_bucket *u;
+
+	add_buckets(snap, n + skip, entries - skip, KS_HIST_BUCKETS + skip);
+	for (u = &snap->used[out->first + out->n]; u < &snap->used[snap->n_used]; u++) {
+		uint32_t i = u->bucket - KS_HIST_BUCKETS;
+		uint64_t sum = u->n * snapshot__small(out->metric, i);
+
+		out->sum += sum;
+		if (out->metric == KS_M_DISK_SIZE)
+			count->bytes += sum;
+		else
+			count->requests += u->n;
+		if (out->metric == KS_M_DISK_DEPTH && i & 1)
+			count->sequential += u->n;
+	}
+	out->n = snap->n_used - out->first;
+}
+
 /* A disk's histograms are cells like others, whose numbers follow those of the array of cells. */
 static void take_hists(struct snapshot *snap, uint32_t first_number, struct ks_disk_hists *shared)
 {
+	struct hists_count *count;
 	struct snap_cell *out;
 
 	if (!shared->owner)
 		return;
+	snap->counted = xreallocarray(snap->counted, snap->n_counted + 1, sizeof(*snap->counted));
+	count = &snap->counted[snap->n_counted++];
+	*count = (struct hists_count){shared->owner, shared->requests, shared->bytes,
+				      shared->sequential};
 	for (uint32_t i = 0; i < KS_DISK_METRICS; i++) {
 		struct ks_hist *h = &shared->of[i];
 
@@ -215,6 +255,11 @@ static void take_hists(struct snapshot *snap, uint32_t first_number, struct ks_d
 			.max = __atomic_exchange_n(&h->max, 0, __ATOMIC_RELAXED),
 		};
 		copy_buckets(snap, out, (const uint64_t *)h->bucket);
+		if (out->metric == KS_M_DISK_SIZE)
+			add_small(snap, out, (const uint64_t *)shared->size, KS_DISK_SIZES, count);
+		else if (out->metric == KS_M_DISK_DEPTH)
+			add_small(snap, out, (const uint64_t *)shared->shape, KS_DISK_SHAPES,
+				  count);
 	}
 }
 
@@ -358,6 +403,7 @@ void snapshot__free(struct snapshot *snap)
 	free(snap->used);
 	free(snap->flight);
 	free(snap->subject);
+	free(snap->counted);
 	free(snap);
 }
 

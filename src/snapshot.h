@@ -35,7 +35,7 @@ struct snap_vcpu {
 		kernel_exits; /* at the same moment: ours, and KVM's own count (0: unknown) */
 };
 
-/* One bucket that is not empty. */
+/* One bucket that is not empty; from KS_HIST_BUCKETS on, one of snapshot__small()'s values. */
 struct used_bucket {
 	uint32_t bucket;
 	uint64_t n;
@@ -59,6 +59,12 @@ struct snap_subject {
 	uint64_t n[KS_COUNTERS];
 };
 
+/* What of a disk's subject was counted beside, or with, its histograms. */
+struct hists_count {
+	uint32_t owner;
+	uint64_t requests, bytes, sequential;
+};
+
 /* An exit that was under way when its vCPU was read. */
 struct flight {
 	size_t vcpu; /* of snapshot's */
@@ -76,6 +82,8 @@ struct snapshot {
 	size_t n_cell;
 	struct snap_subject *subject; /* the same */
 	size_t n_subject;
+	struct hists_count *counted;
+	size_t n_counted;
 	struct used_bucket *used;
 	size_t n_used, cap_used;
 	struct flight *flight;
@@ -87,6 +95,10 @@ struct snapshot {
 /* Never blocks the guests. Returns 0 or -errno (a map can't be mapped). */
 int snapshot__take(struct session *s, struct snapshot **ret);
 void snapshot__free(struct snapshot *snap); /* NULL is fine */
+
+/* The value that number KS_HIST_BUCKETS + i of a disk's metric stands for: see struct
+ * ks_disk_hists. */
+uint64_t snapshot__small(enum ks_metric metric, uint32_t i);
 
 /* The cell of that number, NULL if it was not in use. */
 struct snap_cell *snapshot__cell(const struct snapshot *snap, uint32_t number);
@@ -117,6 +129,8 @@ struct delta_cell {
 	uint64_t count;
 	uint64_t part[KS_STATES];
 	struct histogram hist;
+	uint64_t
+		small[KS_DISK_SIZES]; /* of the values that snapshot__small() tells; in hist, too */
 };
 
 /* started: CLOCK_MONOTONIC ns when tracing began, for from == NULL. */

@@ -52,6 +52,36 @@ static void add_tally(struct snap_subject *subject, struct ks_tally *tally)
 		subject->n[i] += tally->n[i];
 }
 
+static struct snap_subject *find(struct snapshot *snap, uint32_t number)
+{
+	size_t lo = 0, hi = snap->n_subject;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (snap->subject[mid].number < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < snap->n_subject && snap->subject[lo].number == number ? &snap->subject[lo]
+									  : NULL;
+}
+
+static void add_counted(struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->n_counted; i++) {
+		const struct hists_count *c = &snap->counted[i];
+		struct snap_subject *subject = find(snap, c->owner);
+
+		if (!subject)
+			continue;
+		subject->n[KS_C_DISK_REQUESTS] += c->requests;
+		subject->n[KS_C_DISK_BYTES] += c->bytes;
+		subject->n[KS_C_DISK_SEQUENTIAL] += c->sequential;
+	}
+}
+
 static void clear_tally(struct snap_subject *subject, struct ks_tally *tally)
 {
 	memset(tally, 0, sizeof(*tally));
@@ -79,6 +109,7 @@ int subjects__take(struct session *s, struct snapshot *snap)
 	}
 	if (errno)
 		return -errno;
+	add_counted(snap);
 	return each_tally(s, snap->subject, snap->n_subject, add_tally);
 }
 
@@ -96,6 +127,7 @@ void subjects__give_back(struct session *s, const struct snapshot *snap,
 	/* first what leads to it */
 	bpf_map_delete_elem(session__map(s, "subject_numbers"), &one.who);
 	each_tally(s, &one, 1, clear_tally);
+	session__forget_disk(s, one.number);
 	for (size_t i = 0; i < snap->n_cell; i++) {
 		const struct snap_cell *c = &snap->cell[i];
 

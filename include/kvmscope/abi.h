@@ -297,10 +297,14 @@ enum ks_disk_stages {
 #define KS_DISK_SUBJECTS_MAX 0xfffe
 
 /*
- * What is in flight: tables of sets of places, of which an address has one set. A place is taken by
- * an exchange of its address, and is free when that is 0.
+ * What is in flight. An address has one place of its own among the first ones, which are part of
+ * .bss: to find it takes a multiplication and no map. If another address has that, it has a set of
+ * places in a table that is as large as the machine wants. A place is taken by an exchange of its
+ * address, and is free when that is 0.
  */
-#define KS_DISK_WAYS 4
+#define KS_DISK_WAYS	    4
+#define KS_DISK_FIRST_SHIFT 14
+#define KS_DISK_FIRST	    (1 << KS_DISK_FIRST_SHIFT)
 
 struct ks_bio {
 	__u64 bio; /* its address in the kernel */
@@ -322,11 +326,13 @@ struct ks_bio_set {
 enum ks_request_state {
 	KS_RQ_INSERTED = 1,
 	KS_RQ_ISSUED = 2,
-	KS_RQ_REQUEUED = 4,   /* it has been issued before */
-	KS_RQ_SEQUENTIAL = 8, /* it begins where the one before ended */
-	KS_RQ_PARTIAL = 16,   /* a part of it has been done, and its size been recorded */
-	KS_RQ_DONE = 32,      /* counted; what it waits for is a flush behind it */
+	KS_RQ_REQUEUED = 4,	/* it has been issued before */
+	KS_RQ_PARTIAL = 8,	/* a part of it has been done, and its size been recorded */
+	KS_RQ_DONE = 16,	/* counted; what it waits for is a flush behind it */
+	KS_RQ_SHAPED = 32,	/* the next two are known */
+	KS_RQ_SEQUENTIAL = 128, /* it begins where the one before ended */
 };
+#define KS_RQ_SHAPE_SHIFT 7 /* KS_RQ_SEQUENTIAL and what is above: struct ks_disk_hists' shapes */
 #define KS_RQ_DEPTH_SHIFT 8 /* the rest of state: how many the driver had, with it */
 
 struct ks_request {
@@ -337,7 +343,12 @@ struct ks_request {
 	__u64 i;       /* first inserted; 0: it was not */
 	__u64 d;       /* last issued */
 	__u64 d_first; /* with KS_RQ_REQUEUED: first issued */
-	__u32 whose;
+	union {
+		__u32 whose;
+		struct {
+			__u16 op, disk; /* of whose */
+		};
+	};
 	__u32 state; /* enum ks_request_state, or'ed; 0: it has not been filled in yet */
 } __attribute__((aligned(64)));
 
@@ -345,7 +356,14 @@ struct ks_request_set {
 	struct ks_request way[KS_DISK_WAYS];
 };
 
+/* How many there are behind the first places. */
+struct ks_disk_more {
+	__u64 bios, requests;
+} __attribute__((aligned(64)));
+
 /* A disk as a VM uses it, by the number of that subject. */
+#define KS_DISKS (2 * KS_SUBJECTS_DEFAULT) /* a power of two, with room for the last one */
+
 struct ks_disk {
 	__u64 depth; /* requests with the driver */
 	__u64 end;   /* the sector behind the request that was issued last */
@@ -499,11 +517,42 @@ struct ks_hist {
 	__u64 bucket[KS_HIST_BUCKETS];
 };
 
+/*
+ * Small depths and sizes have counters of their own: that takes less than a histogram does, and
+ * how many requests there were, and what was in them, is their sum. bucket[] has the rest.
+ */
+#define KS_DISK_SHAPES	   128 /* depth << 1 | sequential */
+#define KS_DISK_SIZES	   256 /* sectors of 512 bytes */
+#define KS_DISK_SIZE_SHIFT 9
+
 struct ks_disk_hists {
 	__u32 owner; /* number of the subject; 0: not in use */
 	__u32 pad;
+	__u64 requests; /* beside those that are in shape[] */
+	__u64 bytes;	/* of these */
+	__u64 sequential;
+	__u64 shape[KS_DISK_SHAPES];
+	__u64 size[KS_DISK_SIZES];
 	struct ks_hist of[KS_DISK_METRICS]; /* by metric - KS_M_DISK_Q2G */
+	__u64 room[256 - KS_HIST_BUCKETS];  /* the verifier knows of a byte that it is below 256 */
 };
+
+/*
+ * What each CPU has found out last, by a hash of what it asked. User space clears it all whenever
+ * VMs, their cgroups or devices have changed.
+ */
+#define KS_DISK_MEMO_CPUS 1024 /* those with a higher number look it up each time */
+#define KS_DISK_MEMOS	  8
+
+struct ks_disk_memo {
+	__u64 device; /* 0: nothing is known */
+	__u64 blkg;
+	__u64 asked; /* process << 32 | bi_opf */
+	__u64 whose;
+};
+
+/* Each CPU's histograms of the subjects that it met last, by number. */
+#define KS_DISK_HINTS 16
 
 /* What a CPU has found out of an interface, at a hash of its struct net_device: two for each. */
 struct ks_nic_memo {

@@ -53,6 +53,40 @@ static const __u8 ks_hist_octaves[256] = {
 	(ks_hist_octaves[(v) >> (shift)] + (shift)*KS_HIST_SUB + 1 - \
 	 (KS_HIST_MIN_SHIFT - KS_HIST_SUB_SHIFT) * KS_HIST_SUB)
 
+/*
+ * What most exits and requests take has its bucket in a table: of values below 16 us, in steps of
+ * the narrowest bucket.
+ */
+#define KS_HIST_NEAR	   (1 << 14)
+#define KS_HIST_NEAR_SHIFT (KS_HIST_MIN_SHIFT - KS_HIST_SUB_SHIFT)
+
+#define KS_HIST_IN(v, octave)                                        \
+	((__u8)(((octave)-KS_HIST_MIN_SHIFT - 1) * KS_HIST_SUB + 1 + \
+		((v) >> ((octave)-KS_HIST_SUB_SHIFT))))
+#define KS_HIST_OF(v)                        \
+	((v) < 1 << 6	 ? 0                 \
+	 : (v) < 1 << 7	 ? KS_HIST_IN(v, 6)  \
+	 : (v) < 1 << 8	 ? KS_HIST_IN(v, 7)  \
+	 : (v) < 1 << 9	 ? KS_HIST_IN(v, 8)  \
+	 : (v) < 1 << 10 ? KS_HIST_IN(v, 9)  \
+	 : (v) < 1 << 11 ? KS_HIST_IN(v, 10) \
+	 : (v) < 1 << 12 ? KS_HIST_IN(v, 11) \
+	 : (v) < 1 << 13 ? KS_HIST_IN(v, 12) \
+			 : KS_HIST_IN(v, 13))
+#define KS_HIST_4(i)                                                                  \
+	KS_HIST_OF((i) << 3), KS_HIST_OF(((i) + 1) << 3), KS_HIST_OF(((i) + 2) << 3), \
+		KS_HIST_OF(((i) + 3) << 3)
+#define KS_HIST_16(i) KS_HIST_4(i), KS_HIST_4((i) + 4), KS_HIST_4((i) + 8), KS_HIST_4((i) + 12)
+#define KS_HIST_64(i) \
+	KS_HIST_16(i), KS_HIST_16((i) + 16), KS_HIST_16((i) + 32), KS_HIST_16((i) + 48)
+#define KS_HIST_256(i) \
+	KS_HIST_64(i), KS_HIST_64((i) + 64), KS_HIST_64((i) + 128), KS_HIST_64((i) + 192)
+#define KS_HIST_1024(i) \
+	KS_HIST_256(i), KS_HIST_256((i) + 256), KS_HIST_256((i) + 512), KS_HIST_256((i) + 768)
+
+static const __u8 ks_hist_near[KS_HIST_NEAR >> KS_HIST_NEAR_SHIFT] = {KS_HIST_1024(0),
+								      KS_HIST_1024(1024)};
+
 /* What a compiler would make one of: branches that differ in their constants only. */
 #ifdef __bpf__
 #define KS_HIST_APART(b) asm volatile("" : "+r"(b))
@@ -61,24 +95,16 @@ static const __u8 ks_hist_octaves[256] = {
 #endif
 
 /*
- * Bucket of a value; always below KS_HIST_BUCKETS.
+ * Bucket of a value of KS_HIST_NEAR or more; always below KS_HIST_BUCKETS.
  *
  * Five octaves at a time are looked up in a table: BPF has no instruction for the highest bit, and
- * finding it by compares and shifts takes three times as many. What most exits and requests
- * take, up to 8 us and then to 262 us, comes first.
+ * finding it by compares and shifts takes three times as many.
  */
-static inline __attribute__((always_inline)) __u32 ks_hist_bucket(__u64 v)
+static inline __attribute__((always_inline)) __u32 ks_hist_far(__u64 v)
 {
 	__u32 b;
 
-	if (v < 1 << 13) {
-		if (v >= 1 << 8)
-			b = KS_HIST_FROM(v, 5);
-		else if (v >= 1 << KS_HIST_MIN_SHIFT)
-			b = KS_HIST_FROM(v, 0);
-		else
-			b = 0;
-	} else if (v < 1 << 18) {
+	if (v < 1 << 18) {
 		b = KS_HIST_FROM(v, 10);
 		KS_HIST_APART(b);
 	} else if (v < 1 << 23) {
@@ -93,6 +119,12 @@ static inline __attribute__((always_inline)) __u32 ks_hist_bucket(__u64 v)
 		b = KS_HIST_LAST;
 	}
 	return b;
+}
+
+/* Bucket of a value; always below KS_HIST_BUCKETS. */
+static inline __attribute__((always_inline)) __u32 ks_hist_bucket(__u64 v)
+{
+	return v < KS_HIST_NEAR ? ks_hist_near[v >> KS_HIST_NEAR_SHIFT] : ks_hist_far(v);
 }
 
 /* Lowest value of bucket i; ks_hist_low(i + 1) is the first value above it. */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 #include "snapshot.h"
 #include "util.h"
@@ -136,6 +137,58 @@ static void test_difference(void **state)
 	snapshot__free(to);
 }
 
+/* Small sizes and depths have counters of their own: their histogram and its maximum are exact. */
+static void test_small(void **state)
+{
+	/* 7 (then 11) of 4 KiB, 5 of 36 KiB + 512 (not the lowest of its bucket), 3 of 1 MiB; depth
+	 * 3, of which the odd one is sequential */
+	const struct snap_cell small_cells[CELLS] = {
+		{.number = 1, .owner = 2, .metric = KS_M_DISK_SIZE, .sum = 28672},
+		{.number = 3, .owner = 2, .metric = KS_M_DISK_SIZE, .sum = 5 * 37376},
+		{.number = 4, .owner = 2, .metric = KS_M_DISK_SIZE, .sum = 3 << 20, .max = 1 << 20},
+		{.number = 8, .owner = 2, .metric = KS_M_DISK_DEPTH, .sum = 2 * 192},
+	};
+	const struct used_bucket before[CELLS] = {
+		{KS_HIST_BUCKETS + 8, 7},
+		{KS_HIST_BUCKETS + 73, 5},
+		{ks_hist_bucket(1 << 20), 3},
+		{KS_HIST_BUCKETS + 7, 2},
+	};
+	struct used_bucket after[CELLS];
+	struct snap_cell cell[CELLS];
+	struct snapshot *from = make(subjects, small_cells, before), *to;
+	struct delta *d = delta__new(NULL, from, 0);
+	struct seen seen = {};
+	struct histogram h;
+
+	delta__each_subject(d, KS_D_DISK, 7, look, &seen);
+	h = hist(d, &seen.last, KS_M_DISK_SIZE);
+	assert_int_equal(h.count, 15);
+	assert_int_equal(h.max, 1 << 20);
+	assert_int_equal(h.bucket[ks_hist_bucket(4096)], 7);
+	assert_int_equal(h.bucket[ks_hist_bucket(37376)], 5);
+	assert_int_equal(h.bucket[ks_hist_bucket(1 << 20)], 3);
+	h = hist(d, &seen.last, KS_M_DISK_DEPTH);
+	assert_int_equal(h.count, 2);
+	assert_int_equal(h.max, 3 << KS_DEPTH_SHIFT);
+	delta__free(d);
+
+	memcpy(cell, small_cells, sizeof(cell));
+	memcpy(after, before, sizeof(after));
+	cell[1].sum += 37376;
+	after[1].n++;
+	cell[2].max = 0;
+	to = make(subjects, cell, after);
+	d = delta__new(from, to, 0);
+	h = hist(d, &seen.last, KS_M_DISK_SIZE);
+	assert_int_equal(h.count, 1);
+	assert_int_equal(h.sum, 37376);
+	assert_int_equal(h.max, 37376);
+	delta__free(d);
+	snapshot__free(from);
+	snapshot__free(to);
+}
+
 /* The number went to another VM, and with it the cells: nothing of the old one is subtracted. */
 static void test_reused(void **state)
 {
@@ -167,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_interval),
 		cmocka_unit_test(test_difference),
+		cmocka_unit_test(test_small),
 		cmocka_unit_test(test_reused),
 	};
 
