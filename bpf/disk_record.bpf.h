@@ -136,6 +136,7 @@ static __always_inline void record_size(struct ks_disk_hists *hists, __u32 bytes
 {
 	__u32 n = bytes >> KS_DISK_SIZE_SHIFT;
 
+	barrier_var(n); /* or clang 19 checks bytes, and verifiers before v6.2 see no bound of n */
 	if (__builtin_expect(n < KS_DISK_SIZES, true) &&
 	    (sectors || n << KS_DISK_SIZE_SHIFT == bytes)) {
 		hists->size[n]++;

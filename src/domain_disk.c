@@ -39,6 +39,7 @@ static const char *no_cmpxchg(const struct features *f)
 #define DISK_EVENT(event, type, arg, mode)                                          \
 	{                                                                           \
 		.system = "block", .name = #event, .arg_type = type, .modes = mode, \
+		.preemptible = true,                                                \
 		.rungs = {                                                          \
 			{"disk__" #event "_btf", RUNG_BTF, arg, false, no_cmpxchg}, \
 			{"disk__" #event "_raw", RUNG_RAW, ARG_ANY, false, NULL},   \
@@ -63,6 +64,7 @@ static const struct event events[] = {
 		.name = "block_bio_remap",
 		.arg_type = "bio",
 		.modes = TRACE_DISK,
+		.preemptible = true,
 		.rungs = {{"disk__block_bio_remap_raw", RUNG_RAW, ARG_ANY, false, NULL}},
 	},
 };
