@@ -27,6 +27,11 @@ void net__sample_one_in(unsigned int n)
 	sample_one_in = n;
 }
 
+unsigned int net__sampled(void)
+{
+	return sample_one_in;
+}
+
 #define NET_EVENT(event, how, ...)                                                       \
 	{                                                                                \
 		.system = how, .name = event, .arg_type = "sk_buff", .modes = TRACE_NET, \
@@ -247,6 +252,19 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	net_findings__add_host(row);
 }
 
+static const char *note(const struct report_ctx *ctx)
+{
+	static char text[160];
+
+	if (sample_one_in == 1)
+		return NULL;
+	snprintf(text, sizeof(text),
+		 "one packet in %u was followed: times are of those, and how many waited in queues "
+		 "and rings is not known; other counts are of all packets",
+		 sample_one_in);
+	return text;
+}
+
 static const struct export exports[] = {
 	{
 		.list = "nics",
@@ -305,4 +323,5 @@ DOMAIN(domain_net) = {
 	.busy = busy,
 	.report = report,
 	.report_host = report_host,
+	.note = note,
 };

@@ -5,5 +5,7 @@
 
 /* Follow one packet in so many (1: all): before the session is opened. Counts stay exact. */
 void net__sample_one_in(unsigned int n);
+/* What that was. */
+unsigned int net__sampled(void);
 
 #endif

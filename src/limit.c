@@ -6,7 +6,8 @@
 #include "util.h"
 
 #define MARGIN	    0.5
-#define OVER_FIRST  2 /* samples in a row that are over: one alone may be chance */
+#define WORTH	    0.02 /* of the limit: what a domain costs at least that is stepped down */
+#define OVER_FIRST  2	 /* samples in a row that are over: one alone may be chance */
 #define WAIT_MAX_NS (3600 * NSEC_PER_SEC)
 
 void limit__init(struct limit *l, double max, uint64_t calm_ns)
@@ -42,12 +43,16 @@ static enum limit_step step_down(struct limit *l, const double *of_domain, uint6
 {
 	size_t best = l->n;
 
-	for (size_t i = 0; i < l->n; i++) {
-		if (!is_on(l, i))
-			continue;
-		if (best == l->n || next_step(l, i) < next_step(l, best) ||
-		    (next_step(l, i) == next_step(l, best) && of_domain[i] > of_domain[best]))
-			best = i;
+	/* a step that saves nothing only if there is no other */
+	for (int worth = 1; worth >= 0 && best == l->n; worth--) {
+		for (size_t i = 0; i < l->n; i++) {
+			if (!is_on(l, i) || (worth && of_domain[i] < l->max * WORTH))
+				continue;
+			if (best == l->n || next_step(l, i) < next_step(l, best) ||
+			    (next_step(l, i) == next_step(l, best) &&
+			     of_domain[i] > of_domain[best]))
+				best = i;
+		}
 	}
 	if (best == l->n || l->n_taken == LIMIT_STEPS)
 		return LIMIT_STAY; /* all is off, or as good as */

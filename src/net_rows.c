@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "domain_net.h"
 #include "net_rows.h"
 #include "snapshot.h"
 #include "util.h"
@@ -159,7 +160,11 @@ static void add_hops(const struct side *side, struct row *row)
 		for (size_t k = 0; k < ARRAY_SIZE(stages); k++)
 			if (stages[k].metric == h->metric)
 				row__text(r, "stage", stages[k].stage);
-		row__u64(r, "packets", h->packets);
+		/* in queues those are counted that are followed */
+		if (h->metric == KS_M_NET_HOP || net__sampled() == 1)
+			row__u64(r, "packets", h->packets);
+		else
+			row__null(r, "packets");
 		row__hist(r, "latency", &h->hist);
 	}
 	free(hops.list);

@@ -198,6 +198,7 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 	LIBBPF_OPTS(bpf_object_open_opts, how,
 		    .btf_custom_path = f->kvm_types ? NULL : "/sys/kernel/btf/vmlinux");
 	struct bpf_program *prog;
+	bool unreadable;
 	int err;
 
 	free(s->choices);
@@ -207,9 +208,15 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 
 		if (c->rung || c->event->optional)
 			continue;
-		*ret_error = xasprintf("event %s:%s can't be traced: %s", c->event->system,
-				       c->event->name, *c->why ? c->why : "no program for it");
-		return -ENOTSUP;
+		unreadable = !f->cap_dac && features__tp_field(f, c->event->system, c->event->name,
+							       "common_pid") == -EACCES;
+		*ret_error = xasprintf(
+			"event %s:%s can't be traced: %s%s", c->event->system, c->event->name,
+			*c->why ? c->why : "no program for it",
+			unreadable ? "; CAP_DAC_READ_SEARCH is missing, without which this user "
+				     "can't read tracefs"
+				   : "");
+		return unreadable ? -EPERM : -ENOTSUP;
 	}
 	s->skel = kvmscope_bpf__open_opts(&how);
 	if (!s->skel) {

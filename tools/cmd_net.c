@@ -12,7 +12,7 @@ struct opts {
 };
 
 static const struct argp_option options[] = {
-	{"driver", 'd', NULL, 0, "And how long the drivers took; costs a quarter more", 0},
+	{"driver", 'd', NULL, 0, "And how long the drivers took; costs two thirds more", 0},
 	{"sample", 's', "N", 0, "Follow one packet in N; counts stay exact", 0},
 	{},
 };

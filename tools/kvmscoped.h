@@ -80,6 +80,7 @@ int message__receive(int socket, char *what, int fd[MESSAGE_FDS]);
 struct legacy {
 	struct limit limit; /* domain[] is found anew */
 	uint64_t loads;
+	uint64_t read_at;	 /* its last reading, CLOCK_MONOTONIC ns */
 	char textfile[PATH_MAX]; /* that was written; "": none */
 	uint64_t ledger_size;	 /* 0: none */
 };

@@ -54,7 +54,12 @@ static void own_metrics(struct worker *w)
 	uint64_t cpu_ns = monitor__cpu_time();
 
 	GAUGE("complete", "none", 1,
-	      "1: nothing was lost since the last reading, nothing is reduced.", w->complete);
+	      "1: nothing was lost or left out since the last reading, and nothing is reduced.",
+	      w->complete);
+	for (size_t i = 0; i < w->n_impossible; i++)
+		GAUGE("domain_impossible", "none", 1,
+		      "1: a domain of the default set that this kernel can't trace; see the log.",
+		      1, "domain", w->impossible[i]);
 	GAUGE("vms", "none", 1, "VMs that have series, ended ones in their grace included.",
 	      ledger__vms(w->ledger));
 	GAUGE("series", "none", 1, "Series of VMs.", ledger__series(w->ledger));
@@ -129,7 +134,7 @@ int account__read(struct worker *w, bool final)
 		w->told_at = began;
 		tell_losses(r);
 	}
-	w->complete = r->complete && !is_reduced(w);
+	w->complete = r->complete && !is_reduced(w) && !w->blind_since && !w->n_impossible;
 	w->read_at = clock_ns(CLOCK_MONOTONIC);
 	w->took_ns = w->read_at - began;
 	w->soon = slots_are_scarce(w);

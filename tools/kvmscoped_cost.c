@@ -53,6 +53,18 @@ static void read_slice(struct worker *w, size_t *slice)
 		++*slice;
 }
 
+/* --- the daemon: of the whole time since the last sample, for it comes in bursts */
+
+static void own_share(struct costs *c, uint64_t now, double cpus)
+{
+	uint64_t used = monitor__cpu_time();
+
+	if (c->self_at && now > c->self_at)
+		c->of_self = (double)(used - c->self_ns) / (double)(now - c->self_at) / cpus;
+	c->self_ns = used;
+	c->self_at = now;
+}
+
 static void begin(struct worker *w, uint64_t now)
 {
 	struct costs *c = &w->costs;
@@ -67,6 +79,8 @@ static void begin(struct worker *w, uint64_t now)
 		for (size_t i = 0; i < c->n_programs; i++)
 			c->program[i].domain = choices[i].domain;
 	}
+	if (!c->self_at)
+		own_share(c, now, 1); /* from here on */
 	read_slice(w, NULL);
 	c->n_slices = 0;
 	c->began = clock_ns(CLOCK_MONOTONIC);
@@ -81,18 +95,6 @@ static double share_of(const struct costs *c, const struct domain *d, uint64_t e
 		if (c->program[i].domain == d)
 			sum += cost__share(c->program[i].slice, c->n_slices, elapsed, cpus) / cpus;
 	return sum < 1 ? sum : 1;
-}
-
-/* --- the daemon: of the whole time since the last sample, for it comes in bursts */
-
-static void own_share(struct costs *c, uint64_t now, double cpus)
-{
-	uint64_t used = monitor__cpu_time();
-
-	if (c->self_at && now > c->self_at)
-		c->of_self = (double)(used - c->self_ns) / (double)(now - c->self_at) / cpus;
-	c->self_ns = used;
-	c->self_at = now;
 }
 
 /* --- the limit */

@@ -11,7 +11,7 @@
 
 void legacy__leave(struct worker *w)
 {
-	struct legacy legacy = {.limit = w->limit, .loads = w->loads};
+	struct legacy legacy = {.limit = w->limit, .loads = w->loads, .read_at = w->read_at};
 	struct buffer b = {};
 
 	if (w->config->textfile)
@@ -44,6 +44,7 @@ void legacy__read(struct worker *w)
 	if (pread(w->args->memory_fd, &legacy, sizeof(legacy), 0) != sizeof(legacy))
 		return;
 	w->loads = legacy.loads;
+	w->blind_since = legacy.read_at;
 	/* a reload with other domains or another limit begins anew */
 	if (l->n != w->limit.n || l->max != w->limit.max || l->n_taken > LIMIT_STEPS)
 		return;

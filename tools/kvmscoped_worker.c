@@ -101,6 +101,45 @@ static bool works_unprivileged(void *arg)
 	return !session__losses(s, losses) && !session__adopt(s, &nobody, 1);
 }
 
+/* Has this kernel all the events that a domain can't do without? */
+static bool is_possible(const struct worker *w, const struct domain *d, unsigned int modes)
+{
+	struct choice *choices;
+	size_t n = session__choose(w->monitor->features, &d, 1, modes, RUNG_BTF, &choices), missing;
+
+	for (missing = 0; missing < n; missing++)
+		if (!choices[missing].rung && !choices[missing].event->optional)
+			break;
+	free(choices);
+	return missing == n;
+}
+
+/* The domain because of which nothing could be loaded; where that does not show, the last: it takes
+ * most of a kernel, for the order is that of the default. */
+static size_t find_culprit(const struct worker *w, unsigned int modes)
+{
+	size_t i = 0;
+
+	features__load_btf(w->monitor->features);
+	while (i < w->n_all - 1 && is_possible(w, w->all[i], modes))
+		i++;
+	features__drop_btf(w->monitor->features);
+	return i;
+}
+
+static void drop_domain(struct worker *w, size_t i, const char *why)
+{
+	const char *name = w->all[i]->name;
+
+	log__say(LOG_WARNING, "%s; going on without domain %s", why, name);
+	w->impossible[w->n_impossible++] = name;
+	memmove(&w->all[i], &w->all[i + 1], (--w->n_all - i) * sizeof(*w->all));
+	/* and who reads its events */
+	for (size_t k = 0; k < w->n_all; k++)
+		if (w->all[k]->events_of && !strcmp(w->all[k]->events_of, name))
+			drop_domain(w, k--, "its events are another domain's");
+}
+
 /*
  * Loads and attaches. A domain that can't be had on this kernel is an error where it was asked for;
  * in the default set it is a warning, and the rest goes on without it.
@@ -118,9 +157,9 @@ static int start(struct worker *w, struct monitor_opts *how, char **ret_error)
 		err = monitor__start(w->monitor, ret_error);
 		if (!err || err == -EPERM || err == -ENOMEM || w->config->domains || w->n_all == 1)
 			return err;
-		/* the last one needs most of a kernel: the order is that of the default */
-		log__say(LOG_WARNING, "%s; going on without domain %s", *ret_error,
-			 w->all[--w->n_all]->name);
+		drop_domain(w, find_culprit(w, how->modes), *ret_error);
+		if (!w->n_all)
+			return err;
 		free(*ret_error);
 		monitor__free(w->monitor);
 		legacy__init_limit(w);
@@ -158,12 +197,12 @@ static void say_missing(const struct features *f, const char *user)
 				     ": the worker stays root, without root's capabilities");
 	if (!f->cap_admin)
 		log__say(LOG_WARNING,
-			 "CAP_SYS_ADMIN is missing: %s what the programs cost is not known, so "
+			 "CAP_SYS_ADMIN is missing: %swhat the programs cost is not known, so "
 			 "that the "
 			 "limit is held against the daemon's own CPU time only",
 			 f->kvm_types ? ""
 				      : "kvm.ko's types can't be used, and dearer forms of the "
-					"programs are; and");
+					"programs are; and ");
 	if (!f->cap_ptrace)
 		log__say(LOG_WARNING, "CAP_SYS_PTRACE is missing: what other users' VMs have open "
 				      "can't be seen, so "
@@ -345,12 +384,17 @@ static int serve(struct worker *w, int signal_fd)
 		log__say(LOG_ERR, "the HTTP server can't be started");
 		return STATUS_FAILURE;
 	}
-	w->complete = true;
 	ledger__own(w->ledger, FAMILY_INFO, &build, 1,
 		    (const char *[]){"version", KVMSCOPE_VERSION, NULL});
 	COUNTER("loads", "none", 1, "How often programs were loaded: at start, reload, steps.", 1);
+	COUNTER("untraced", "seconds", 1e-9,
+		"Time in which nothing was counted, for programs were loaded again: at a reload, "
+		"and "
+		"at each step of the cost limit.",
+		w->blind_since ? session__attached_at(w->monitor->session) - w->blind_since : 0);
 	if (account__read(w, false))
 		return STATUS_FAILURE;
+	w->blind_since = 0;
 	worker__tell(w, w->limit.n_taken ? TELL_READY_REDUCED : TELL_READY);
 	status = loop(w, signal_fd);
 	if (status == STATUS_AGAIN || status == STATUS_OK) {

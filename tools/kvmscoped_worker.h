@@ -48,9 +48,12 @@ struct worker {
 	const char *names[MAX_DOMAINS + 1];    /* of the domains that are on */
 	const struct domain *all[MAX_DOMAINS]; /* that were asked for */
 	size_t n_all;
+	const char *impossible[MAX_DOMAINS]; /* of the default set: this kernel can't */
+	size_t n_impossible;
 	struct session_constant constants[MAX_DOMAINS];
 	size_t n_constants;
 	uint64_t loads;
+	uint64_t blind_since; /* the last reading of the worker before; 0: there was none */
 
 	/* kvmscoped_account.c */
 	uint64_t read_at, took_ns; /* the last reading: when, and how long it took */

@@ -2,6 +2,7 @@
 /* Screens of packets: see layout_net.h. */
 #include <stdlib.h>
 #include <string.h>
+#include "domain_net.h"
 #include "layout.h"
 #include "layout_net.h"
 #include "util.h"
@@ -35,6 +36,14 @@ static void hop_line(struct text *t, const char *name, const char *packets,
 	layout__percentiles(t, h, q, ARRAY_SIZE(q));
 }
 
+/* A hop's packets; NULL: only those that were followed were counted. */
+static const char *counted(struct text *t, const struct row *hop)
+{
+	return row__field(hop, "packets")->kind == FIELD_NULL
+		       ? NULL
+		       : text__exact(t, row__get_u64(hop, "packets"));
+}
+
 static void hops(struct text *t, const struct row *nic)
 {
 	const struct rows *list = row__get_rows(nic, "hops");
@@ -48,13 +57,12 @@ static void hops(struct text *t, const struct row *nic)
 	text__column(t, "p99.9", TEXT_RIGHT, 1);
 	text__column(t, "max", TEXT_RIGHT, 0);
 	for (size_t i = 0; i < list->n; i++)
-		hop_line(t, hop_name(t, list->row[i]),
-			 text__exact(t, row__get_u64(list->row[i], "packets")),
+		hop_line(t, hop_name(t, list->row[i]), counted(t, list->row[i]),
 			 row__get_hist(list->row[i], "latency"));
 	if (ring && ring->count)
 		hop_line(t,
 			 text__format(t, "%s ring", text__safe(t, row__get_text(nic, "name"), 16)),
-			 text__exact(t, ring->count), ring);
+			 net__sampled() == 1 ? text__exact(t, ring->count) : NULL, ring);
 	text__table_end(t);
 }
 

@@ -112,6 +112,9 @@ check_daemon_serves() {
 	says second.om '^kvmscope_vm_info\{vm="web1",uuid="",pid="[0-9]+",platform="qemu",name_source="cmdline"\} 1$'
 	complete_unless_told second.om
 	says_not left 'one.sock|one.prom|tmp$'
+	# what a reload misses is told
+	[ "$(metric first.om kvmscope_untraced_seconds_total)" = 0.0 ] || failed "untraced before a reload"
+	metric third.om kvmscope_untraced_seconds_total | awk '$1 <= 0 || $1 > 20 { print "untraced in a reload: " $1 " s" }'
 	[ "$(paste -sd ' ' connects)" = "1 0" ] || failed "connections by request: $(cat connects)"
 	# ptrace and dac_read_search, no more
 	says caps '^CapEff:	0000000000080004$'

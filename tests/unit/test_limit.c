@@ -66,6 +66,25 @@ static void test_order(void **state)
 	assert_null(sample(&l, 0.001, 99999));
 }
 
+/* Disks and interfaces that cost nothing are not the ones to be left out for a storm of exits. */
+static void test_worth(void **state)
+{
+	static const double storm[] = {0.02, 0.0001, 0};
+	const struct domain *stepped;
+	struct limit l;
+
+	start(&l, 0.01);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(limit__sample(&l, 0.0201, storm, 1, &stepped), LIMIT_STAY);
+		assert_int_equal(limit__sample(&l, 0.0201, storm, 2, &stepped), LIMIT_DOWN);
+		assert_ptr_equal(stepped, &exits);
+	}
+	/* it is off, and still it is too much: then the others, too */
+	assert_int_equal(limit__sample(&l, 0.0201, storm, 3, &stepped), LIMIT_STAY);
+	assert_int_equal(limit__sample(&l, 0.0201, storm, 4, &stepped), LIMIT_DOWN);
+	assert_ptr_equal(stepped, &disk);
+}
+
 static void test_hysteresis(void **state)
 {
 	struct limit l;
@@ -96,6 +115,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_worth),
 		cmocka_unit_test(test_hysteresis),
 		cmocka_unit_test(test_no_limit),
 	};
