@@ -100,12 +100,13 @@ static bool number(const char *arg, unsigned long min, unsigned long max, unsign
 	return !errno && end != arg && !*end && *arg != '-' && *ret >= min && *ret <= max;
 }
 
-static bool real(const char *arg, double min, double max, double *ret)
+/* unit: what may stand behind it, '\0': nothing. */
+static bool real(const char *arg, char unit, double min, double max, double *ret)
 {
 	char *end;
 
 	*ret = strtod(arg, &end);
-	if (*end == '%')
+	if (*end == unit && unit)
 		end++;
 	return end != arg && !*end && *ret >= min && *ret <= max;
 }
@@ -156,27 +157,27 @@ static const char *apply(struct config *c, int key, const char *arg)
 		c->user = arg;
 		return getpwnam(arg) ? NULL : "is no user here";
 	case OPT_INTERVAL:
-		if (!real(arg, 1, 3600, &v))
+		if (!real(arg, '\0', 1, 3600, &v))
 			return "is not 1 to 3600 seconds";
 		c->interval_ns = (uint64_t)(v * 1e9);
 		return NULL;
 	case OPT_COST_INTERVAL:
-		if (!real(arg, 0.5, 3600, &v))
+		if (!real(arg, '\0', 0.5, 3600, &v))
 			return "is not 0.5 to 3600 seconds";
 		c->cost_interval_ns = (uint64_t)(v * 1e9);
 		return NULL;
 	case OPT_CALM:
-		if (!real(arg, 0.5, 3600, &v))
+		if (!real(arg, '\0', 0.5, 3600, &v))
 			return "is not 0.5 to 3600 seconds";
 		c->calm_ns = (uint64_t)(v * 1e9);
 		return NULL;
 	case OPT_GRACE:
-		if (!real(arg, 0, 86400, &v))
+		if (!real(arg, '\0', 0, 86400, &v))
 			return "is not 0 to 86400 seconds";
 		c->ledger.grace_ns = (uint64_t)(v * 1e9);
 		return NULL;
 	case OPT_MAX_CPU:
-		if (!real(arg, 0, 100, &v))
+		if (!real(arg, '%', 0, 100, &v))
 			return "is not 0 to 100 per cent";
 		c->max_cpu = v / 100;
 		return NULL;

@@ -8,7 +8,7 @@
 
 run_daemon_options() {
 	n=0
-	for options in "--max-cpu 101" "--listen nowhere" "--listen 1.2.3.4.5:1" "--unix relative" "--nonsense" \
+	for options in "--max-cpu 101" "--interval 5%" "--listen nowhere" "--listen 1.2.3.4.5:1" "--unix relative" "--nonsense" \
 		"--domains exits,nonsense" "--domains ," "--user nobody-of-that-name" "word" "--config /nonexistent" \
 		"--config bad.conf"; do
 		n=$((n + 1))
@@ -146,14 +146,14 @@ check_daemon_reloads() {
 
 check_daemon_options() {
 	local n
-	for n in 1 2 3 4 5 6 7 8 9 10 11; do
+	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		status_is bad$n 2
 		lines_are bad$n.out 0
 		says bad$n.err '^(.*/)?kvmscoped: '
 	done
-	says bad7.err "names no domain"
-	says bad8.err "'nobody-of-that-name' is no user here"
-	says bad11.err 'bad.conf, line 3: .*max-series = none.* is not'
+	says bad8.err "names no domain"
+	says bad9.err "'nobody-of-that-name' is no user here"
+	says bad12.err 'bad.conf, line 3: .*max-series = none.* is not'
 	says help -- '--max-cpu=PERCENT'
 	status_is other 3
 	says other.err 'only root can become user daemon'
