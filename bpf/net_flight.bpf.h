@@ -115,6 +115,7 @@ static __always_inline void flight_put(struct ks_flights *set, struct ks_flight 
 	f->nic = nic;
 	f->tap = tap;
 	f->iif = flight_iif(skb, stage);
+	f->cell = skb->len;
 	f->key = KS_FLIGHT_NO_KEY;
 	f->skb = (__u64)skb;
 }

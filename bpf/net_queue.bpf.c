@@ -31,14 +31,26 @@ static __noinline __u32 own_queued(struct ks_net_cpu *c, __u32 tap, __u32 len, _
 	return net_hop(to, way, tap, len, time_between(h->own_t, now));
 }
 
+#define PADDED_MAX 128 /* what is shorter may have been padded, and the host has taken that off */
+
 /* Is what is in flight the same packet, or a new one at the same address? */
-static __always_inline bool flight_is(const struct ks_flight *f, const struct sk_buff *skb,
-				      __u32 nr)
+static __always_inline bool flight_is(struct ks_flight *f, const struct sk_buff *skb, __u32 nr)
 {
 	const struct ks_nic *nic, *from;
 
-	if (KS_FLIGHT_IIF(f) != (skb->skb_iif & 0xffffff) && KS_FLIGHT_STAGE(f) != KS_NET_MAYBE)
+	if (KS_FLIGHT_STAGE(f) == KS_NET_MAYBE) {
+		/*
+		 * Of a packet that the host cut in pieces (ip_do_fragment) nobody tells; a piece of
+		 * the next one may have its address, and has its skb_iif, too.
+		 */
+		if (f->cell > PADDED_MAX && skb->len < f->cell) {
+			lose(KS_L_FLIGHTS);
+			f->skb = 0;
+			return false;
+		}
+	} else if (KS_FLIGHT_IIF(f) != (skb->skb_iif & 0xffffff)) {
 		return false;
+	}
 	if (skb->skb_iif)
 		return true;
 	if (KS_FLIGHT_STAGE(f) != KS_NET_PASSED)

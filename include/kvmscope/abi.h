@@ -462,9 +462,13 @@ struct ks_flight {
 	__u16 nic;
 	__u16 tap; /* that sent it */
 	__u32 iif; /* skb_iif (24 bits), stage << 24 */
-	/* what is on a queue, and only its driver comes after that: */
-	__u32 cell; /* for how long it was there, of the CPU that put it there */
-	__u32 key;  /* KS_FLIGHT_KEY() of both; of all else KS_FLIGHT_NO_KEY */
+	/*
+	 * What is on a queue, and only its driver comes after that: for how long it was there, of
+	 * the CPU that put it there, and KS_FLIGHT_KEY() of both. All else: its length, and
+	 * KS_FLIGHT_NO_KEY.
+	 */
+	__u32 cell;
+	__u32 key;
 };
 
 /* Of an interface, by the low half of its address, and a CPU: addresses are 4096 apart. */

@@ -79,6 +79,23 @@ check_net_too_big() {
 	found too_big 41
 }
 
+# The same that may be cut. Of what the host cut none is seen again: no piece is taken for another packet.
+run_net_fragments() {
+	forwarding_begin 600
+	scope_start scope net -j
+	say vm "frame $mac${a}0800450005dc000000004011$(printf '60fd0a0900020a080002')2100002005c80000$(printf '%02944d' 0)" "send 0 41"
+	scope_end scope $scope_pid
+	in_ns cat /proc/net/snmp | awk '/^Ip:/ && !head { head = 1; for (i = 1; i <= NF; i++) if ($i == "FragOKs") at = i; next }
+		/^Ip:/ { print $at }' >cut
+}
+
+check_net_fragments() {
+	same "as the host counts" 41 cut .[0]
+	same "what the guest sent" 41 scope.out 'nic("web1"; "vnet0"; "tx").packets'
+	same "none goes on" '[]' scope.out '[nics("web1")[].hops[] | select(.to == "eth0")]'
+	note "$(value scope.out '[complete, losses]')"
+}
+
 # The same on a bridge, which can't tell the sender.
 run_net_too_big_for_a_port() {
 	net_begin

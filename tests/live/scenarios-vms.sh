@@ -129,11 +129,11 @@ others_of() {
 }
 
 run_other_threads() {
-	local file threads
-	file=$(mktemp -p /dev/shm)
-	trap 'rm -f "$file"' EXIT
-	truncate -s 16M "$file"
-	vm_start vm web1 --out 3 --disk "$file" --disk-reads 1000000007 --disk-jobs 3 --disk-buffered
+	local threads
+	others_disk=$(mktemp -p /dev/shm)
+	trap 'rm "$others_disk"' EXIT
+	truncate -s 16M "$others_disk"
+	vm_start vm web1 --out 3 --disk "$others_disk" --disk-reads 1000000007 --disk-jobs 3 --disk-buffered
 	vm_go vm
 	scope_start scope cpu -j
 	until_true 20 other_threads $vm_pid 4 || die "its jobs do not start"
