@@ -283,7 +283,7 @@ check_disk_two_vms() {
 		complete_or_told $file.out
 		[ "$(value $file.out losses)" = '{}' ] || continue
 		same "$file: each has its own" '[2003, 601, 1009]' $file.out '[disk("db1"; "nullb0"; "read"),
-			disk("web1"; "nullb0"; "read", "write") | .count]'
+			disk("web1"; "nullb0"; "read", "write") | .count + .merged]'
 		same "$file: and their bytes" "[$((2003 * 4096)), $((601 * 8192)), $((1009 * 8192))]" $file.out \
 			'[disk("db1"; "nullb0"; "read"), disk("web1"; "nullb0"; "read", "write") | .bytes]'
 	done
