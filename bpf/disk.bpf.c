@@ -3,9 +3,9 @@
  * Domain disk: block I/O of VMs, by the stages that blktrace names.
  *
  * A bio is queued (Q), gets a request (G) or is merged into one (disk_bios.bpf.c); a request may be
- * inserted into the scheduler's queue (I), and is issued to the driver (D), which is here; and it
- * completes (C, disk_complete.bpf.c). Bios of devices that have no requests (device mapper, md) are
- * queued and complete.
+ * inserted into the scheduler's queue (I), and is issued to the driver (D), which is here; it may
+ * be merged into another (disk_bios.bpf.c), and completes (C, disk_complete.bpf.c). Bios of devices
+ * that have no requests (device mapper, md) are queued and complete.
  *
  * Times are noted as they come and recorded when a request completes: its numbers are found once,
  * and one program writes them.
@@ -268,39 +268,4 @@ SEC("raw_tp/block_rq_requeue")
 int disk__block_rq_requeue_raw(__u64 *ctx)
 {
 	return on_requeue(arg_at(ctx, cfg_disk_rq_second));
-}
-
-/* A request that has become part of another: its bios go on, it does not. */
-static __always_inline int on_rq_merge(__u64 rq, const bool typed)
-{
-	struct ks_request *r = rq_find(rq);
-	struct ks_tally *t;
-	struct ks_bio *b;
-
-	if (!r)
-		return 0;
-	t = tally_here(KS_WHOSE_OP(r->whose));
-	if (t)
-		t->n[KS_C_DISK_MERGED_REQUESTS]++;
-	b = r->bio ? bio_place(r->bio, typed) : NULL;
-	if (b) {
-		b->whose = r->whose;
-		b->g = r->g | KS_BIO_MERGED;
-		b->bytes = 0;
-		b->q = r->q;
-	}
-	rq_free(r);
-	return 0;
-}
-
-SEC("tp_btf/block_rq_merge")
-int disk__block_rq_merge_btf(__u64 *ctx)
-{
-	return on_rq_merge(ctx[0], true);
-}
-
-SEC("raw_tp/block_rq_merge")
-int disk__block_rq_merge_raw(__u64 *ctx)
-{
-	return on_rq_merge(arg_at(ctx, cfg_disk_rq_second), false);
 }

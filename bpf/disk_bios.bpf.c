@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Domain disk, bios: queued (Q), given a request (G), merged into one, split, remapped to another
- * disk.
+ * Domain disk, bios: queued (Q), given a request (G), merged into one, as requests may be into
+ * another; split, remapped to another disk.
  */
 #include "vmlinux.h"
 #include "disk_places.bpf.h"
@@ -205,6 +205,41 @@ int disk__block_bio_remap_raw(__u64 *ctx)
 		barrier_var(from);
 	}
 	return on_remap((const struct bio *)arg_at(ctx, cfg_disk_bio_second), from);
+}
+
+/* A request that has become part of another: its bios go on, it does not. */
+static __always_inline int on_rq_merge(__u64 rq, const bool typed)
+{
+	struct ks_request *r = rq_find(rq);
+	struct ks_tally *t;
+	struct ks_bio *b;
+
+	if (!r)
+		return 0;
+	t = tally_here(KS_WHOSE_OP(r->whose));
+	if (t)
+		t->n[KS_C_DISK_MERGED_REQUESTS]++;
+	b = r->bio ? bio_place(r->bio, typed) : NULL;
+	if (b) {
+		b->whose = r->whose;
+		b->g = r->g | KS_BIO_MERGED;
+		b->bytes = 0;
+		b->q = r->q;
+	}
+	rq_free(r);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_merge")
+int disk__block_rq_merge_btf(__u64 *ctx)
+{
+	return on_rq_merge(ctx[0], true);
+}
+
+SEC("raw_tp/block_rq_merge")
+int disk__block_rq_merge_raw(__u64 *ctx)
+{
+	return on_rq_merge(arg_at(ctx, cfg_disk_rq_second), false);
 }
 
 /* --- C */

@@ -33,21 +33,9 @@ struct {
 	__type(value, struct ks_request_set);
 } disk_requests __weak SEC(".maps");
 
-/*
- * Golden ratio: addresses at equal distances, as slabs and tags have them, spread evenly. Their low
- * halves do. The verifier lets nobody multiply a pointer, but a copy of its half is a number to it.
- */
-static __always_inline __u32 disk_hash(__u64 address)
-{
-	__u32 low;
-
-	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
-	return low * 0x9e3779b1U;
-}
-
 static __always_inline __u32 disk_set(__u64 address)
 {
-	return disk_hash(address) >> cfg_disk_shift;
+	return address_mix(address) >> cfg_disk_shift;
 }
 
 /*
@@ -73,7 +61,7 @@ static __always_inline __u64 place_take(__u64 *place, __u64 from, __u64 to, cons
 
 static __always_inline struct ks_bio *bio_first(__u64 bio)
 {
-	struct ks_bio *b = &first_bios[disk_hash(bio) >> (32 - KS_DISK_FIRST_SHIFT)];
+	struct ks_bio *b = &first_bios[address_mix(bio) >> (32 - KS_DISK_FIRST_SHIFT)];
 
 	barrier_var(b); /* or it is calculated again for each use */
 	return b;
@@ -170,7 +158,7 @@ static __always_inline struct ks_bio *bio_place(__u64 bio, const bool typed)
 
 static __always_inline struct ks_request *rq_first(__u64 rq)
 {
-	struct ks_request *r = &first_requests[disk_hash(rq) >> (32 - KS_DISK_FIRST_SHIFT)];
+	struct ks_request *r = &first_requests[address_mix(rq) >> (32 - KS_DISK_FIRST_SHIFT)];
 
 	barrier_var(r); /* or it is calculated again for each use */
 	return r;

@@ -41,24 +41,6 @@ struct {
 	__type(value, struct ks_net_cpu);
 } net_cpus __weak SEC(".maps");
 
-/*
- * Golden ratio: addresses of one slab, whose low bits are alike, spread evenly. Their low halves
- * do. The verifier lets nobody multiply a pointer, but half of one is a number to it: the copy has
- * to be one, which the compiler would leave out.
- */
-static __always_inline __u32 address_low(__u64 address)
-{
-	__u32 low;
-
-	asm("%0 = %1" : "=w"(low) : "w"((__u32)address));
-	return low;
-}
-
-static __always_inline __u32 address_mix(__u64 address)
-{
-	return address_low(address) * 0x9e3779b1U;
-}
-
 static __always_inline __u32 address_hash(__u64 address, const __u32 bits)
 {
 	return address_mix(address) >> (32 - bits);

@@ -149,7 +149,8 @@ static void device(struct text *t, const struct row *nic)
 	if (!row__field(nic, "device_packets"))
 		return;
 	if (waits > ours / 1000)
-		text__line(t, "  %s of them were in its ring when the interval ended", text__exact(t, waits));
+		text__line(t, "  %s of them were in its ring when the interval ended",
+			   text__exact(t, waits));
 	if ((apart > ours / 1000 && apart != waits) || dropped)
 		text__line(t,
 			   "  the interface itself has counted %s packets, %s dropped and %s "

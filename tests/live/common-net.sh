@@ -215,7 +215,7 @@ run_net_ring_full() {
 	say vm "frame $(frame $n $a)" "send 0 1"
 	scope_start scope net -j
 	say world "frame $(frame $a $n)" "send 0 60"
-	sleep 0.2
+	sleep 0.2 # so long the guest does not read: it is what the ring's histogram must show
 	say vm "take 0 100 100"
 	scope_end scope $scope_pid
 	in_ns cat /sys/class/net/vnet0/statistics/tx_dropped >dropped
