@@ -176,7 +176,7 @@ static int check_load(struct report *r, struct features *f, const struct part *p
 	snprintf(detail, sizeof(detail), "done in %llu ms",
 		 (unsigned long long)(session__attached_at(s) - start) / 1000000);
 	add(r, part->name, true, detail, NULL);
-	if (part->modes & TRACE_TIMES)
+	if (part->modes & TRACE_TIMES && f->backends & ~BACKEND_OTHER)
 		check_coverage(r, s);
 	session__close(s);
 	return 0;
