@@ -252,17 +252,25 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	net_findings__add_host(row);
 }
 
+/* What it could not do, for people; names are from outside: the sink escapes them. */
 static const char *note(const struct report_ctx *ctx)
 {
-	static char text[160];
+	static char text[768];
+	const struct net *net = ctx->state;
+	int n = 0;
 
-	if (sample_one_in == 1)
-		return NULL;
-	snprintf(text, sizeof(text),
-		 "one packet in %u was followed: times are of those, and how many waited in queues "
-		 "and rings is not known; other counts are of all packets",
-		 sample_one_in);
-	return text;
+	if (sample_one_in > 1)
+		n = snprintf(text, sizeof(text),
+			     "one packet in %u was followed: times are of those, and how many "
+			     "waited in queues and rings is not known; other counts are of all "
+			     "packets",
+			     sample_one_in);
+	if (net->nics->lost)
+		snprintf(text + n, sizeof(text) - n,
+			 "%snot in this report, for no network namespace has it, or more than one "
+			 "may: %.400s",
+			 n ? "; " : "", net->nics->lost);
+	return n || net->nics->lost ? text : NULL;
 }
 
 static const struct export exports[] = {

@@ -9,32 +9,34 @@
 #include <unistd.h>
 #include <bpf/libbpf.h>
 #include "net_feeds.h"
+#include "net_homes.h"
 #include "net_nics.h"
 #include "session.h"
 #include "util.h"
 #include "vms.h"
 
 /* A namespace that is closed leaves by itself. */
-static struct net_space *open_space(struct net_nics *n, const char *path)
+void net_nics__adopt(struct net_nics *n, struct net_space *s)
 {
-	struct net_space *s = net_space__open(path);
 	struct epoll_event event = {.events = EPOLLIN};
 
-	if (s && n->wake >= 0)
+	if (n->wake >= 0)
 		epoll_ctl(n->wake, EPOLL_CTL_ADD, s->listen, &event);
-	return s;
+	n->space = xreallocarray(n->space, n->n_spaces + 1, sizeof(struct net_space *));
+	n->space[n->n_spaces++] = s;
 }
 
 struct net_nics *net_nics__new(const char *proc_root)
 {
 	struct net_nics *n = xcalloc(1, sizeof(*n));
+	struct net_space *own;
 
 	snprintf(n->proc_root, sizeof(n->proc_root), "%s", proc_root);
 	n->nic = xcalloc(KS_NICS, sizeof(*n->nic));
-	n->space = xcalloc(1, sizeof(struct net_space *));
 	n->wake = epoll_create1(EPOLL_CLOEXEC);
-	n->space[0] = open_space(n, NULL);
-	n->n_spaces = n->space[0] ? 1 : 0;
+	own = net_space__open(NULL);
+	if (own)
+		net_nics__adopt(n, own);
 	return n;
 }
 
@@ -51,6 +53,7 @@ void net_nics__free(struct net_nics *n)
 	if (n->cpus)
 		munmap(n->cpus, n->n_cpus * sizeof(*n->cpus));
 	free(n->space);
+	free(n->lost);
 	free(n->nic);
 	free(n);
 }
@@ -166,21 +169,9 @@ static void on_gone(void *arg, int ifindex)
 
 /* --- namespaces */
 
-static void inode_path(const struct net_nics *n, const struct vm *vm, char *path, size_t size)
+void net_nics__space_path(const struct net_nics *n, const struct vm *vm, char *path, size_t size)
 {
 	snprintf(path, size, "%s/%d/ns/net", n->proc_root, (int)vm->pid);
-}
-
-static struct net_space *space_of(const struct net_nics *n, const struct vm *vm)
-{
-	char path[96];
-	struct stat st;
-
-	inode_path(n, vm, path, sizeof(path));
-	for (size_t i = 0; !stat(path, &st) && i < n->n_spaces; i++)
-		if (n->space[i]->inode == (uint32_t)st.st_ino)
-			return n->space[i];
-	return NULL;
 }
 
 static void close_space(struct net_nics *n, size_t at)
@@ -198,19 +189,17 @@ static void find_spaces(struct net_nics *n, struct vm **all, size_t n_vms)
 	char path[96];
 
 	for (size_t i = 1; i < n->n_spaces; i++)
-		n->space[i]->in_use = false;
+		n->space[i]->in_use = n->space[i]->third;
 	for (size_t i = 0; i < n_vms; i++) {
 		if (!all[i]->alive || !all[i]->n_nics)
 			continue;
-		s = space_of(n, all[i]);
+		s = net_homes__own(n, all[i]);
 		if (!s) {
-			inode_path(n, all[i], path, sizeof(path));
-			s = open_space(n, path);
+			net_nics__space_path(n, all[i], path, sizeof(path));
+			s = net_space__open(path);
 			if (!s)
 				continue;
-			n->space = xreallocarray(n->space, n->n_spaces + 1,
-						 sizeof(struct net_space *));
-			n->space[n->n_spaces++] = s;
+			net_nics__adopt(n, s);
 		}
 		s->in_use = true;
 	}
@@ -221,52 +210,48 @@ static void find_spaces(struct net_nics *n, struct vm **all, size_t n_vms)
 
 /* --- what is what */
 
-static const char *const macvtaps[] = {"macvtap", "ipvtap", NULL};
-
-/* A VM's interface: by name; a macvtap by its index, which is its device's number. */
-static const struct net_link *find_link(const struct net_space *s, const struct vm_nic *nic)
+/* Of a VM's interface that is nowhere: for people, who are to hear of it. */
+static void tell_missing(struct net_nics *n, const struct vm *vm, const struct vm_nic *nic)
 {
-	const struct net_link *l;
+	char *before = n->lost;
 
-	if (!nic->ifindex)
-		return net_space__by_name(s, nic->name);
-	l = net_space__by_index(s, nic->ifindex);
-	return l && net_link__is(l, macvtaps) ? l : NULL;
+	n->lost = xasprintf("%s%s%s of %s", before ?: "", before ? ", " : "", nic->name, vm->name);
+	free(before);
 }
 
-/* Which interfaces are whose: in the namespace of the VM's process, or else in ours. */
-static bool find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct net_plan **plan)
+/* Which interfaces are whose. */
+static void find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct net_plan **plan)
 {
-	bool any = false;
-
+	free(n->lost);
+	n->lost = NULL;
+	for (size_t i = 0; i < n->n_spaces; i++)
+		n->space[i]->in_use = false;
 	for (size_t i = 0; i < n_vms; i++) {
-		struct net_space *own = all[i]->alive && all[i]->wanted && all[i]->number
-						? space_of(n, all[i])
-						: NULL;
+		bool looked_for = all[i]->alive && all[i]->wanted && all[i]->number;
 
-		for (size_t k = 0; own && k < all[i]->n_nics; k++) {
-			struct net_space *s = own;
-			const struct net_link *l = find_link(s, &all[i]->nics[k]);
+		for (size_t k = 0; looked_for && k < all[i]->n_nics; k++) {
+			struct net_space *s;
+			const struct net_link *l =
+				net_homes__find(n, all, n_vms, all[i], &all[i]->nics[k], &s);
 			struct net_plan *p;
 			size_t at = 0;
 
 			if (!l) {
-				s = n->space[0];
-				l = find_link(s, &all[i]->nics[k]);
-			}
-			if (!l)
+				tell_missing(n, all[i], &all[i]->nics[k]);
 				continue;
+			}
+			s->in_use = true;
 			while (n->space[at] != s)
 				at++;
 			p = &plan[at][l - s->link];
 			if (p->vm)
 				continue;
 			p->vm = all[i];
-			p->flags |= KS_NIC_VM | (net_link__is(l, macvtaps) ? KS_NIC_MACVTAP : 0);
-			any = true;
+			p->flags |= KS_NIC_VM | (net_homes__is_macvtap(l) ? KS_NIC_MACVTAP : 0);
 		}
 	}
-	return any;
+	for (size_t i = 0; i < n->n_spaces; i++)
+		n->space[i]->third &= n->space[i]->in_use;
 }
 
 /* The other end of a veth, in whatever namespace we know; *ret_at: its place there. */
@@ -409,11 +394,13 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 		vms__refresh_devices(vms);
 	n_vms = vms__all(vms, &all);
 	find_spaces(n, all, n_vms);
+	for (size_t i = 0; i < n->n_spaces; i++)
+		if (n->space[i]->fresh)
+			net_space__read(n->space[i]);
+	net_homes__look(n, all, n_vms, taps);
 	plan = xcalloc(n->n_spaces, sizeof(struct net_plan *));
 	peer = xcalloc(n->n_spaces, sizeof(*peer));
 	for (size_t i = 0; i < n->n_spaces; i++) {
-		if (n->space[i]->fresh)
-			net_space__read(n->space[i]);
 		plan[i] = xcalloc(n->space[i]->n, sizeof(*plan[i]));
 		peer[i] = xcalloc(n->space[i]->n, sizeof(*peer[i]));
 	}

@@ -17,6 +17,7 @@
 #include "net_space.h"
 
 struct session;
+struct vm;
 struct vms;
 
 struct net_nic {
@@ -43,6 +44,9 @@ struct net_nics {
 	uint32_t last;	     /* number that was given out */
 	unsigned int report; /* how many there have been */
 	size_t unnumbered;   /* interfaces for which there was no number */
+	size_t missing;	     /* VMs' interfaces that are in no namespace that is open, */
+	unsigned int looks;  /* and since when all others have not been looked through */
+	char *lost;	     /* their names, for people; NULL: none */
 	struct ks_nic *map;  /* the kernel's, once there is a session */
 	uint16_t *places;    /* likewise, by ifindex */
 	struct ks_net_cpu *cpus;
@@ -51,6 +55,11 @@ struct net_nics {
 
 struct net_nics *net_nics__new(const char *proc_root);
 void net_nics__free(struct net_nics *n); /* NULL is fine */
+
+/* The file of the namespace that a VM's process is in. */
+void net_nics__space_path(const struct net_nics *n, const struct vm *vm, char *path, size_t size);
+/* Takes over one that is open. */
+void net_nics__adopt(struct net_nics *n, struct net_space *s);
 
 /* Tells the kernel side of all that is there. Looks at the VMs again when taps came or went. */
 void net_nics__follow(struct net_nics *n, struct session *s, struct vms *vms);

@@ -205,6 +205,9 @@ static bool parse_link(const struct nlmsghdr *m, struct net_link *l)
 		case IFLA_MTU:
 			l->mtu = attr_u32(a);
 			break;
+		case IFLA_CARRIER:
+			l->carrier = RTA_PAYLOAD(a) && *(const uint8_t *)RTA_DATA(a);
+			break;
 		case IFLA_LINKINFO:
 			parse_kind(l, a);
 			break;

@@ -28,6 +28,7 @@ struct net_link {
 	int lower;     /* ifindex of the device below, or of the peer; 0: none */
 	int lower_id;  /* the id that this namespace has for the one where lower is; -1: here */
 	unsigned int mtu;
+	bool carrier; /* of a tap: somebody has it open */
 	struct net_counters count;
 };
 
@@ -38,7 +39,8 @@ struct net_space {
 	int forward[2];	 /* sysctls: does it route IPv4, IPv6? */
 	bool forwards;
 	bool fresh;  /* has never been read */
-	bool in_use; /* whoever has it may mark it so */
+	bool in_use; /* whoever has it may mark it so, */
+	bool third;  /* or that it is open for the sake of an interface in it: net_homes.h */
 	struct net_link *link;
 	size_t n;
 };

@@ -202,8 +202,8 @@ static bool is_elsewhere(struct vm_probe *probe, pid_t pid)
 }
 
 /*
- * The macvtap with that index, by its name: through /sys/class/net/NAME/ifindex, which shows our
- * own namespace. In another the same index is another interface.
+ * The macvtap with that index, by its name: /sys/class/net/NAME/tapINDEX, which shows our own
+ * namespace. In another the same index is another interface.
  */
 static void add_nic_by_index(struct vm_probe *probe, struct vm *vm, int ifindex)
 {
@@ -211,29 +211,27 @@ static void add_nic_by_index(struct vm_probe *probe, struct vm *vm, int ifindex)
 	char device[VM_IFNAME_MAX];
 	struct vm_dir dir;
 
+	bool found = false;
+
+	snprintf(device, sizeof(device), "tap%d", ifindex);
 	if (is_elsewhere(probe, vm->pid)) {
-		snprintf(device, sizeof(device), "tap%d", ifindex);
 		add_nic(vm, vm_span__of(device), ifindex);
 		return;
 	}
 	if (vm_dir__open(&dir, AT_FDCWD, probe->net))
 		return;
-	while (vm_dir__next(&dir, &entry)) {
-		char path[SHORT_PATH], buf[16];
-		struct vm_span text;
-		uint64_t index;
+	while (!found && vm_dir__next(&dir, &entry)) {
+		char path[SHORT_PATH];
+		struct stat st;
 
-		snprintf(path, sizeof(path), "%s/ifindex", entry.name);
-		if (vm_file__read(dir.fd, path, buf, sizeof(buf), &text))
-			continue;
-		if (vm_span__ends(text, "\n"))
-			text.len--;
-		if (vm_span__uint(text, INT_MAX, &index) && (int)index == ifindex) {
+		snprintf(path, sizeof(path), "%s/%s", entry.name, device);
+		found = !fstatat(dir.fd, path, &st, 0);
+		if (found)
 			add_nic(vm, vm_span__of(entry.name), ifindex);
-			break;
-		}
 	}
 	vm_dir__close(&dir);
+	if (!found) /* in a namespace that is neither its process' nor ours */
+		add_nic(vm, vm_span__of(device), ifindex);
 }
 
 static void read_fdinfo(struct vm_probe *probe, pid_t pid, const char *fd,

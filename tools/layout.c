@@ -34,7 +34,7 @@ void layout__prose(struct text *t, const char *sentence)
 void layout__end(struct text *t, const struct report *r)
 {
 	for (size_t i = 0; i < r->n_note; i++)
-		text__line(t, "! %s", r->note[i]);
+		text__line(t, "! %s", text__safe(t, r->note[i], 1000));
 	for (size_t i = 0; i < r->n_loss; i++)
 		if (r->loss[i].n)
 			text__colored(t, TEXT_RED, "! lost: %s %s: %s",

@@ -208,7 +208,7 @@ void layout__findings(struct text *t, const struct row *vm)
 	for (size_t i = 0; i < list->n; i++)
 		text__colored(t, TEXT_YELLOW, "! %s: %s",
 			      text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
-			      row__get_text(list->row[i], "text"));
+			      text__safe(t, row__get_text(list->row[i], "text"), 300));
 }
 
 /* --- one line an interface */

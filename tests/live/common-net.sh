@@ -72,9 +72,10 @@ tap_add() { # IFACE [OPTION...]
 	quiet_up "$ns-in" "$1"
 }
 
-# net_vm FILE VM TAP...: a VM that obeys; vm_pid. Its lines go to FILE.say, its answers come to FILE.out.
+# net_vm FILE VM TAP...: a VM that obeys, in the namespace "in", or $vm_ns; vm_pid. Its lines go to FILE.say, its answers
+# come to FILE.out.
 net_vm() {
-	local file=$1 name=$2 tap options='' where=$ns-in
+	local file=$1 name=$2 tap options='' where=${vm_ns:-$ns-in}
 	shift 2
 	for tap; do
 		options="$options --tap $tap"
@@ -155,12 +156,33 @@ check_net_bridge() {
 	same "its counters beside ours" '[1093, 228]' scope.out '[nic("web1"; "vnet0"; "tx", "rx").device_packets]'
 }
 
+# vm_elsewhere FILE VM TAP NAMESPACE: a VM whose process is out there, and its tap in a namespace that is no VM's.
+vm_elsewhere() {
+	ip -n "$ns-out" tuntap add "$3" mode tap
+	vm_ns=$ns-out
+	net_vm "$1" "$2" "$3"
+	vm_ns=
+	ip -n "$ns-out" link set "$3" netns "$4"
+	quiet_up "$4" "$3"
+}
+
+net_decoy_end() {
+	net_end
+	ip netns del "$ns-decoy" 2>/dev/null || true
+}
+
+# Of two more there are two taps that may be either's. Nobody has the second vnet0.
 run_net_two_guests() {
 	net_begin
-	tap_add vnet0
-	tap_add vnet1
-	net_vm one web1 vnet0
-	net_vm two web2 vnet1
+	trap net_decoy_end EXIT
+	ip netns add "$ns-decoy"
+	ip -n "$ns-decoy" tuntap add vnet0 mode tap
+	vm_elsewhere one web1 vnet0 "$ns-in"
+	vm_elsewhere two web2 vnet1 "$ns-in"
+	vm_elsewhere three web3 vnet2 "$ns-in"
+	vm_elsewhere four web4 vnet2 "$ns-decoy"
+	in_ns ip link set vnet0 master virbr0
+	in_ns ip link set vnet1 master virbr0
 	say two "frame $(frame $n $b)" "send 0 1" # so that the bridge knows where it is
 	scope_start scope net -j
 	say one "frame $(frame $b $a)" "send 0 307"
@@ -171,6 +193,8 @@ run_net_two_guests() {
 
 check_net_two_guests() {
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "whose is not known is told" '[0, true]' scope.out '[(nics("web3") + nics("web4") | length),
+		([.[].notes[] | test(": vnet2 of web[34], vnet2 of web[34]$")] | any)]'
 	same "counts" '[307, 101, 101, 307]' scope.out '[nic("web1"; "vnet0"; "tx", "rx"), nic("web2"; "vnet1"; "tx", "rx") | .packets]'
 	same "hops of the one" '["vnet0>vnet1 forward 307", "vnet1>vnet1 queue 307"]' scope.out 'hops("web1"; "vnet0"; "tx")'
 	same "hops of the other" '["vnet0>vnet1 forward 307", "vnet1>vnet1 queue 307"]' scope.out 'hops("web2"; "vnet1"; "rx")'
