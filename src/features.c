@@ -23,34 +23,63 @@
 static const char *const kvm_modules[] = {"kvm", "kvm_intel", "kvm_amd"};
 #define N_MODULES (sizeof(kvm_modules) / sizeof(kvm_modules[0]))
 
+/* What is looked for: a kernel has 150,000 types, and they are gone through once. */
+static const __u32 kinds[] = {BTF_KIND_TYPEDEF, BTF_KIND_STRUCT, BTF_KIND_ENUM, BTF_KIND_FUNC};
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+struct btf_ids {
+	__u32 *id;
+	size_t n;
+};
+
 struct features_btf {
 	struct btf *vmlinux;
 	struct btf *module[N_MODULES];
+	struct btf_ids ids[1 + N_MODULES][N_KINDS];
 };
+
+/* A module's ids go on where vmlinux's end; first: where those of btf itself begin. */
+static void sort_by_kind(const struct btf *btf, __u32 first, struct btf_ids ids[N_KINDS])
+{
+	size_t room[N_KINDS] = {0};
+
+	for (__u32 id = first; id < btf__type_cnt(btf); id++) {
+		__u32 kind = btf_kind(btf__type_by_id(btf, id));
+
+		for (size_t k = 0; k < N_KINDS; k++) {
+			if (kinds[k] != kind)
+				continue;
+			if (ids[k].n == room[k]) {
+				room[k] = room[k] ? 2 * room[k] : 1024;
+				ids[k].id = xreallocarray(ids[k].id, room[k], sizeof(*ids[k].id));
+			}
+			ids[k].id[ids[k].n++] = id;
+		}
+	}
+}
 
 static int find_type(const struct features *f, const char *name, __u32 kind,
 		     const struct btf **ret_btf)
 {
 	const struct btf *btf;
-	__u32 first = 1;
+	size_t k = 0;
 
 	if (!f->btf || !f->btf->vmlinux)
 		return -ENODATA;
+	while (kinds[k] != kind)
+		k++;
 	for (size_t i = 0; i <= N_MODULES; i++) {
-		btf = i ? f->btf->module[i - 1] : f->btf->vmlinux;
-		if (!btf)
-			continue;
-		/* a module's ids go on where vmlinux's end: those are looked through once */
-		for (__u32 id = first; id < btf__type_cnt(btf); id++) {
-			const struct btf_type *t = btf__type_by_id(btf, id);
+		const struct btf_ids *ids = &f->btf->ids[i][k];
 
-			if (btf_kind(t) == kind &&
-			    !strcmp(btf__name_by_offset(btf, t->name_off), name)) {
+		btf = i ? f->btf->module[i - 1] : f->btf->vmlinux;
+		for (size_t j = 0; j < ids->n; j++) {
+			const struct btf_type *t = btf__type_by_id(btf, ids->id[j]);
+
+			if (!strcmp(btf__name_by_offset(btf, t->name_off), name)) {
 				*ret_btf = btf;
-				return id;
+				return ids->id[j];
 			}
 		}
-		first = btf__type_cnt(f->btf->vmlinux);
 	}
 	return -ENODATA;
 }
@@ -208,12 +237,17 @@ void features__load_btf(struct features *f)
 		return;
 	f->btf = xcalloc(1, sizeof(*f->btf));
 	f->btf->vmlinux = btf__load_vmlinux_btf();
+	if (f->btf->vmlinux)
+		sort_by_kind(f->btf->vmlinux, 1, f->btf->ids[0]);
 	for (size_t i = 0; f->btf->vmlinux && i < N_MODULES; i++) {
 		char *path = xasprintf("/sys/kernel/btf/%s", kvm_modules[i]);
 
 		if (!access(path, R_OK))
 			f->btf->module[i] = btf__load_module_btf(kvm_modules[i], f->btf->vmlinux);
 		free(path);
+		if (f->btf->module[i])
+			sort_by_kind(f->btf->module[i], btf__type_cnt(f->btf->vmlinux),
+				     f->btf->ids[1 + i]);
 	}
 }
 
@@ -370,6 +404,9 @@ void features__drop_btf(struct features *f)
 		return;
 	for (size_t i = 0; i < N_MODULES; i++)
 		btf__free(f->btf->module[i]);
+	for (size_t i = 0; i <= N_MODULES; i++)
+		for (size_t k = 0; k < N_KINDS; k++)
+			free(f->btf->ids[i][k].id);
 	btf__free(f->btf->vmlinux);
 	free(f->btf);
 	f->btf = NULL;

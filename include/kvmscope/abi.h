@@ -130,7 +130,7 @@ struct ks_adopt {
 };
 
 /* vcpu__audit()'s argument is the first of so many slots. */
-#define KS_AUDIT_BATCH 256
+#define KS_AUDIT_BATCH 16
 
 /* What a vCPU is at, where that is more than the state that its time counts as. */
 enum ks_vcpu_mode {

@@ -6,7 +6,7 @@
 
 # counted FILE IFACE NAMESPACE: packets that came to an interface out there, by its own count.
 counted() {
-	ip netns exec "$3" cat "/sys/class/net/$2/statistics/rx_packets" >"$1"
+	counters_of "$3" "$2" | cut -d ' ' -f 2 >"$1"
 }
 
 # --- macvtap: the VM is found by /dev/tapN
@@ -25,7 +25,7 @@ macvtap_begin() {
 	in_ns ip link set eth0 nomaster
 	in_ns ip link add link eth0 name macvtap0 address 52:54:00:00:00:01 type macvtap mode bridge ||
 		skip "this kernel has no macvtap"
-	quiet_up "$ns-in" macvtap0
+	in_ns ip link set macvtap0 up
 	index=$(in_ns cat /sys/class/net/macvtap0/ifindex)
 	if [ ! -e "/dev/tap$index" ]; then
 		made=/dev/tap$index
@@ -66,7 +66,7 @@ run_net_vlan() {
 	in_ns ip link set eth0 nomaster
 	in_ns ip link add link eth0 name eth0.7 type vlan id 7 || skip "this kernel has no VLANs"
 	in_ns ip link set eth0.7 master virbr0
-	quiet_up "$ns-in" eth0.7
+	in_ns ip link set eth0.7 up
 	tap_add vnet0
 	net_vm vm web1 vnet0
 	net_vm world world wire/packet
@@ -99,9 +99,9 @@ run_net_bond() {
 	in_ns ip link set eth1 master bond0
 	in_ns ip link set bond0 master virbr0
 	for iface in eth0 eth1 bond0; do
-		quiet_up "$ns-in" $iface
+		in_ns ip link set $iface up
 	done
-	quiet_up "$ns-out" wire1
+	ip -n "$ns-out" link set wire1 up
 	tap_add vnet0
 	until_true 10 bond_is_up || die "the bond has no ports"
 	net_vm vm web1 vnet0
@@ -136,7 +136,7 @@ run_net_queues() {
 	net_begin
 	in_ns ip tuntap add vnet0 mode tap multi_queue || skip "no taps with several queues here"
 	in_ns ip link set vnet0 master virbr0
-	quiet_up "$ns-in" vnet0
+	in_ns ip link set vnet0 up
 	net_vm vm web1 vnet0/mq vnet0/mq vnet0/mq
 	net_vm world world wire/packet
 	scope_start scope net -j
@@ -203,7 +203,7 @@ run_smp4_net_other_cpu() {
 }
 
 arrived() {
-	[ "$(ip netns exec "$ns-out" cat "/sys/class/net/$1/statistics/rx_packets")" -ge "$2" ]
+	[ "$(counters_of "$ns-out" "$1" | cut -d ' ' -f 2)" -ge "$2" ]
 }
 
 softnet() { # packets that came to the second CPU by RPS
@@ -251,11 +251,11 @@ check_net_mirror() {
 run_net_routed_tap() {
 	net_begin
 	in_ns ip tuntap add vnet0 mode tap
-	quiet_up "$ns-in" vnet0
+	in_ns ip link set vnet0 up
 	in_ns ip link set eth0 nomaster
 	in_ns ip addr add 10.9.0.1/24 dev vnet0
 	in_ns ip addr add 10.8.0.1/24 dev eth0
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth0
 	in_ns ip neigh add 10.9.0.2 lladdr 52:54:00:00:00:01 dev vnet0
 	net_vm vm web1 vnet0
@@ -310,7 +310,7 @@ run_net_ovs() {
 	in_ns ip link set eth0 nomaster
 	in_ns ip link del virbr0
 	in_ns ip tuntap add vnet0 mode tap
-	quiet_up "$ns-in" vnet0
+	in_ns ip link set vnet0 up
 	net_vm vm web1 vnet0
 	net_vm world world wire/packet
 	say vm "ovs br-int vnet0 eth0"
@@ -396,7 +396,7 @@ run_net_ifindex_again() {
 	ip -n "$ns-out" link set vnet1 netns "$ns-in"
 	[ "$(ifindex_of "$ns-in" vnet1)" = "$index" ] || skip "a tap does not keep its number here"
 	in_ns ip link set vnet1 master virbr0
-	quiet_up "$ns-in" vnet1
+	in_ns ip link set vnet1 up
 	net_vm two web2 vnet1
 	until_true 1 reports vnet1 || die "not found within a second"
 	say two "frame $(frame $n $b)" "send 0 43"

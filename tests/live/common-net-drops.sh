@@ -45,7 +45,7 @@ forwarding_begin() {
 	in_ns ip addr add 10.9.0.1/24 dev virbr0
 	in_ns ip addr add 10.8.0.1/24 dev eth0
 	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth0
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 	mac=$(in_ns cat /sys/class/net/virbr0/address | tr -d :)
 	net_vm vm web1 vnet0
 }
@@ -121,12 +121,12 @@ check_net_too_big_for_a_port() {
 run_net_host_drops() {
 	forwarding_begin
 	in_ns ip neigh add 10.9.0.2 lladdr 52:54:00:00:00:01 dev virbr0
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/conf/virbr0/rp_filter'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/virbr0/rp_filter'
 	net_vm world world wire/packet
 	scope_start scope net -j
 	say vm "frame $(ip_frame "$mac" 0a090002 0a080005)" "send 0 23"
 	in_ns ip neigh replace 10.8.0.5 lladdr 52:54:00:00:00:99 dev eth0
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/neigh/eth0/mcast_solicit'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/neigh/eth0/mcast_solicit'
 	say vm "frame $(ip_frame "$mac" 0a08004d)" "send 0 31" "frame $(ip_frame "$mac" 0a090002 0a080003)" "send 0 29"
 	until_true 20 nobody_there
 	say vm "deaf 0"

@@ -40,36 +40,49 @@ net_end() {
 	ip netns del "$ns-out" 2>/dev/null || true
 }
 
-quiet_up() { # NAMESPACE IFACE: up, without IPv6's own packets
-	echo 1 2>/dev/null | ip netns exec "$1" tee "/proc/sys/net/ipv6/conf/$2/disable_ipv6" >/dev/null 2>&1 || true
-	ip -n "$1" link set "$2" up
+# Without a mount of its own, which ip netns exec makes, and its libraries: for what asks nothing of /sys. Where the
+# CPU is emulated that is a tenth of the time.
+enter() { # NAMESPACE COMMAND...
+	local namespace=$1
+	shift
+	nsenter --net="/run/netns/$namespace" "$@"
+}
+
+# Devices that will be made in there have no packets of IPv6's own.
+no_ipv6() { # NAMESPACE
+	enter "$1" sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6' 2>/dev/null || true
 }
 
 # net_begin: the namespaces, virbr0 and eth0 in it, wire at its other end.
 net_begin() {
-	ip netns list >/dev/null 2>&1 || skip "no ip netns here"
 	for module in tun bridge veth sch_tbf sch_netem nf_tables nft_chain_nat nft_masq; do # where they are modules
-		modprobe "$module" 2>/dev/null || true
+		[ -e "/sys/module/$module" ] || modprobe "$module" 2>/dev/null || true
 	done
 	ns=ks$$
 	trap net_end EXIT
 	ip netns add "$ns-in" || skip "no network namespaces here"
 	ip netns add "$ns-out"
+	no_ipv6 "$ns-in"
+	no_ipv6 "$ns-out"
 	in_ns ip link add virbr0 type bridge mcast_snooping 0 || skip "this kernel has no bridges"
 	ip -n "$ns-in" link add eth0 type veth peer name wire netns "$ns-out" || skip "this kernel has no veth"
-	in_ns ip link set eth0 master virbr0
-	quiet_up "$ns-in" virbr0
-	quiet_up "$ns-in" eth0
-	quiet_up "$ns-out" wire
+	in_ns ip -batch - <<-'END'
+		link set eth0 master virbr0
+		link set virbr0 up
+		link set eth0 up
+	END
+	ip -n "$ns-out" link set wire up
 	if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
-		in_ns sh -c 'echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables' 2>/dev/null || true
+		enter "$ns-in" sh -c 'echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables' 2>/dev/null || true
 	fi
 }
 
 tap_add() { # IFACE [OPTION...]
-	in_ns ip tuntap add "$1" mode tap
-	in_ns ip link set "$1" master virbr0
-	quiet_up "$ns-in" "$1"
+	in_ns ip -batch - <<-END
+		tuntap add $1 mode tap
+		link set $1 master virbr0
+		link set $1 up
+	END
 }
 
 # net_vm FILE VM TAP...: a VM that obeys, in the namespace "in", or $vm_ns; vm_pid. Its lines go to FILE.say, its answers
@@ -82,7 +95,7 @@ net_vm() {
 	done
 	case $1 in */packet) where=$ns-out ;; esac
 	mkfifo "$file.say"
-	"$ip_tool" netns exec "$where" "$KVMGUEST" -name "guest=$name" --hold $options \
+	nsenter --net="/run/netns/$where" "$KVMGUEST" -name "guest=$name" --hold $options \
 		<>"$file.say" >"$file.out" 2>"$file.err" &
 	vm_pid=$!
 	started $vm_pid
@@ -100,14 +113,19 @@ say() {
 	done
 }
 
-# counters FILE IFACE...: what interfaces say of themselves.
+# counters FILE IFACE...: what interfaces say of themselves: packets in, packets out, drops on the way out.
 counters() {
-	local file=$1 iface
+	local file=$1
 	shift
-	for iface; do
-		echo "$iface $(in_ns cat /sys/class/net/$iface/statistics/rx_packets /sys/class/net/$iface/statistics/tx_packets \
-			/sys/class/net/$iface/statistics/tx_dropped | tr '\n' ' ')"
-	done >"$file"
+	counters_of "$ns-in" "$@" >"$file"
+}
+
+counters_of() { # NAMESPACE IFACE...
+	local namespace=$1
+	shift
+	enter "$namespace" cat /proc/net/dev | awk -F '[: ]+' -v list="$*" '
+		{ sub(/^ +/, ""); counted[$1] = $1 " " $3 " " $11 " " $13 }
+		END { n = split(list, iface, " "); for (i = 1; i <= n; i++) print counted[iface[i]] }'
 }
 
 # --- a tap on a bridge
@@ -417,7 +435,7 @@ run_net_routed() {
 	in_ns ip link set eth0 nomaster
 	in_ns ip addr add 10.9.0.1/24 dev virbr0
 	in_ns ip addr add 10.8.0.1/24 dev eth0
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth0
 	if in_ns nft add table ip nat 2>/dev/null; then
 		in_ns nft add chain ip nat post '{ type nat hook postrouting priority 100; }' &&
@@ -445,7 +463,7 @@ run_net_no_route() {
 	net_begin
 	tap_add vnet0
 	in_ns ip addr add 10.9.0.1/24 dev virbr0
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 	mac=$(in_ns cat /sys/class/net/virbr0/address | tr -d :)
 	net_vm vm web1 vnet0
 	scope_start scope net -j

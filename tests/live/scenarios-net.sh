@@ -171,11 +171,11 @@ run_net_against_tcpdump() {
 	tap_add vnet0
 	tap_add vnet1
 	ip -n "$ns-in" link add eth1 type veth peer name wire1 netns "$ns-out" # the way out, by NAT
-	quiet_up "$ns-in" eth1
-	quiet_up "$ns-out" wire1
+	in_ns ip link set eth1 up
+	ip -n "$ns-out" link set wire1 up
 	in_ns ip addr add 10.9.0.1/24 dev virbr0
 	in_ns ip addr add 10.8.0.1/24 dev eth1
-	in_ns sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+	enter "$ns-in" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 	in_ns ip neigh add 10.8.0.2 lladdr 52:54:00:00:00:99 dev eth1
 	in_ns nft add table ip nat || skip "no nft here"
 	in_ns nft add chain ip nat post '{ type nat hook postrouting priority 100; }'
