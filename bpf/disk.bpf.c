@@ -21,27 +21,10 @@ struct ks_bio first_bios[KS_DISK_FIRST] __attribute__((aligned(64)));
 struct ks_request first_requests[KS_DISK_FIRST];
 struct ks_disk_more disk_more;
 struct ks_disk disks[KS_DISKS] __attribute__((aligned(64)));
+bool disk_by_task;
 
 /* How many bios may have been merged before the one that got the request. */
 #define FRONTS_MAX 4
-
-/*
- * Whose a request is of which no bio was seen: a SCSI command; or a flush of the disk's cache,
- * which is for all that wait for one at that moment and so the host's.
- */
-static __noinline __u32 rq_whose_slow(const struct request *rq)
-{
-	const struct gendisk *disk = rq_disk(rq);
-	const struct bio *bio = BPF_CORE_READ(rq, bio);
-	__u32 op = op_of(BPF_CORE_READ(rq, cmd_flags), BPF_CORE_READ(rq, __data_len));
-	const struct blkcg_gq *blkg = bio ? bio_blkg(bio, false) : NULL;
-
-	if (!disk)
-		return 0;
-	if (!bio && op == KS_DISK_FLUSH)
-		return whose_of(KS_VM_HOST, disk, op);
-	return whose_of(vm_behind(blkg, bio ? bio_dev(bio) : disk_dev(disk)), disk, op);
-}
 
 /* Looks behind bios that were merged to a request's front for the one that got it. */
 static __noinline const struct bio *bio_behind(const struct bio *bio)
@@ -192,6 +175,39 @@ static __always_inline int on_issue_otherwise(const struct request *rq, const bo
 	return typed ? on_issue_typed(rq) : on_issue_raw(rq);
 }
 
+/* Its type has another name before v5.11 (0d02129e76ed). */
+struct request___counted {
+	void *part;
+} __attribute__((preserve_access_index));
+
+/* As no bio is known, no time before this one is, and nobody asks for one: they stay 0. */
+static __always_inline int issue_by_cgroup(const struct request *rq, const struct bio *bio,
+					   const bool typed)
+{
+	const struct request___counted *counted = (const void *)rq;
+	__u32 cpu = bpf_get_smp_processor_id(), whose;
+	struct ks_request *r;
+	__u64 device;
+
+	/* the same, nearer by: the verifier does not vouch for what a request leads to; 0 where the
+	 * disk counts nothing (iostats) */
+	device = typed ? (__u64)counted->part : bio_device(bio, false);
+	whose = bio_whose(bio, device, 0, LOAD(rq, cmd_flags), LOAD(rq, __data_len), cpu, typed);
+
+	if (whose == KS_WHOSE_IGNORED)
+		return 0;
+	if (disk_more.requests)
+		return on_issue_otherwise(rq, typed);
+	r = rq_first((__u64)rq);
+	if (place_take(&r->rq, 0, (__u64)rq, typed))
+		return on_issue_otherwise(rq, typed);
+	r->whose = whose;
+	r->d = bpf_ktime_get_ns();
+	barrier();
+	r->state = KS_RQ_ISSUED;
+	return 0;
+}
+
 static __always_inline int on_issue(const struct request *rq, const bool typed)
 {
 	__u64 bio = (__u64)LOAD(rq, bio), q, g;
@@ -199,8 +215,11 @@ static __always_inline int on_issue(const struct request *rq, const bool typed)
 	struct ks_request *r;
 	__u32 state, whose;
 
-	if (b->bio != bio)
+	if (b->bio != bio) {
+		if (bio && by_cgroup())
+			return issue_by_cgroup(rq, LOAD(rq, bio), typed);
 		return on_issue_otherwise(rq, typed);
+	}
 	whose = b->whose;
 	q = b->q;
 	if (!q) { /* nobody wants it, or its time; or there is no bio, and none in this place */

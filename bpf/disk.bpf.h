@@ -23,6 +23,12 @@ __weak const volatile __u32 cfg_disk_flush_seq = 0; /* RQF_FLUSH_SEQ */
 /* By number; defined once, in disk.bpf.c, see vm.bpf.h. */
 extern struct ks_disk disks[KS_DISKS];
 
+/*
+ * Bios are looked at when they are queued: block_bio_queue is attached. User space's, which may set
+ * it at any time, before it attaches that.
+ */
+extern bool disk_by_task;
+
 /* Reads p's field: a load where the verifier knows what p is. */
 #define LOAD(p, field) (typed ? (p)->field : BPF_CORE_READ(p, field))
 
@@ -56,6 +62,15 @@ static __always_inline struct ks_disk *disk_of(__u32 whose)
 static __always_inline bool no_shape(void)
 {
 	return cfg_disk_d2c;
+}
+
+/*
+ * No bio is known: a request's cgroup alone tells whose it is. That will do for D2C while each VM
+ * has a cgroup of its own, and saves what looking at bios costs.
+ */
+static __always_inline bool by_cgroup(void)
+{
+	return cfg_disk_d2c && !disk_by_task;
 }
 
 /* A request has left the driver. */

@@ -14,11 +14,15 @@ struct ks_disk_memo disk_memos[KS_DISK_MEMO_CPUS][KS_DISK_MEMOS] __attribute__((
 
 static __always_inline int on_queue(const struct bio *bio, const bool typed)
 {
-	__u32 bytes = LOAD(bio, bi_iter.bi_size);
-	__u32 whose = bio_whose(bio, bytes, typed);
-	struct ks_bio *b = bio_first((__u64)bio);
-	__u64 held = place_take(&b->bio, 0, (__u64)bio, typed);
+	__u32 cpu =
+		bpf_get_smp_processor_id(); /* first: what is read before a call is kept over it */
+	__u32 tgid = tgid_here(typed), bytes = LOAD(bio, bi_iter.bi_size), whose;
+	struct ks_bio *b;
+	__u64 held;
 
+	whose = bio_whose(bio, bio_device(bio, typed), tgid, LOAD(bio, bi_opf), bytes, cpu, typed);
+	b = bio_first((__u64)bio);
+	held = place_take(&b->bio, 0, (__u64)bio, typed);
 	if (held) { /* else there is no need to look whether there is a place */
 		b = held == (__u64)bio ? b : bio_place_behind((__u64)bio, typed);
 		if (!b)
@@ -69,18 +73,31 @@ int disk__block_getrq_raw(__u64 *ctx)
 
 /* --- merges, splits, remaps */
 
+/* Whose a bio is that nobody saw being queued: by_cgroup(). */
+static __noinline __u32 bio_whose_unseen(const struct bio *bio)
+{
+	return bio_whose_slow(bio, bio_blkg(bio, false), 0, BPF_CORE_READ(bio, bi_opf),
+			      BPF_CORE_READ(bio, bi_iter.bi_size));
+}
+
+static __noinline int count_here(__u32 whose, __u32 counter)
+{
+	struct ks_tally *t = whose == KS_WHOSE_IGNORED ? NULL : tally_here(KS_WHOSE_OP(whose));
+
+	if (t && counter < KS_COUNTERS)
+		t->n[counter]++;
+	return 0;
+}
+
 static __always_inline int on_merge(__u64 bio, const __u32 counter)
 {
 	struct ks_bio *b = bio_find(bio);
-	struct ks_tally *t;
 
-	if (!b || b->whose == KS_WHOSE_IGNORED)
-		return 0;
-	b->g |= KS_BIO_MERGED;
-	t = tally_here(KS_WHOSE_OP(b->whose));
-	if (t)
-		t->n[counter]++;
-	return 0;
+	if (!b)
+		return by_cgroup() ? count_here(bio_whose_unseen((const void *)bio), counter) : 0;
+	if (b->whose != KS_WHOSE_IGNORED)
+		b->g |= KS_BIO_MERGED;
+	return count_here(b->whose, counter);
 }
 
 SEC("tp_btf/block_bio_backmerge")
@@ -131,17 +148,14 @@ static __always_inline int on_split(const struct bio *bio, const bool typed)
 	__u64 whole = (__u64)LOAD(bio, bi_private), q;
 	__u32 bytes = LOAD(bio, bi_iter.bi_size), whose;
 	struct ks_bio *b = bio_find(whole);
-	struct ks_tally *t;
 
 	if (!b)
 		b = bio_find((__u64)bio);
 	if (!b)
-		return 0;
+		return by_cgroup() ? count_here(bio_whose_unseen(bio), KS_C_DISK_SPLIT) : 0;
 	q = b->q;
 	whose = b->whose;
-	t = whose != KS_WHOSE_IGNORED ? tally_here(KS_WHOSE_OP(whose)) : NULL;
-	if (t)
-		t->n[KS_C_DISK_SPLIT]++;
+	count_here(whose, KS_C_DISK_SPLIT);
 	if (b->bio != whole)
 		return 0;
 	b->bytes -= bytes;
@@ -208,17 +222,18 @@ int disk__block_bio_remap_raw(__u64 *ctx)
 }
 
 /* A request that has become part of another: its bios go on, it does not. */
-static __always_inline int on_rq_merge(__u64 rq, const bool typed)
+static __always_inline int on_rq_merge(const struct request *rq, const bool typed)
 {
-	struct ks_request *r = rq_find(rq);
-	struct ks_tally *t;
+	struct ks_request *r = rq_find((__u64)rq);
 	struct ks_bio *b;
 
-	if (!r)
-		return 0;
-	t = tally_here(KS_WHOSE_OP(r->whose));
-	if (t)
-		t->n[KS_C_DISK_MERGED_REQUESTS]++;
+	if (!r) {
+		if (!no_shape()) /* else it is not in the table before it is issued */
+			return 0;
+		b = bio_find((__u64)LOAD(rq, bio));
+		return count_here(b ? b->whose : rq_whose_slow(rq), KS_C_DISK_MERGED_REQUESTS);
+	}
+	count_here(r->whose, KS_C_DISK_MERGED_REQUESTS);
 	b = r->bio ? bio_place(r->bio, typed) : NULL;
 	if (b) {
 		b->whose = r->whose;
@@ -233,13 +248,13 @@ static __always_inline int on_rq_merge(__u64 rq, const bool typed)
 SEC("tp_btf/block_rq_merge")
 int disk__block_rq_merge_btf(__u64 *ctx)
 {
-	return on_rq_merge(ctx[0], true);
+	return on_rq_merge((const struct request *)ctx[0], true);
 }
 
 SEC("raw_tp/block_rq_merge")
 int disk__block_rq_merge_raw(__u64 *ctx)
 {
-	return on_rq_merge(arg_at(ctx, cfg_disk_rq_second), false);
+	return on_rq_merge((const struct request *)arg_at(ctx, cfg_disk_rq_second), false);
 }
 
 /* --- C */

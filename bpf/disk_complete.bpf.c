@@ -54,13 +54,17 @@ static __noinline int on_unissued(const struct request *rq, __u64 error, __u32 b
 {
 	const struct bio *bio = BPF_CORE_READ(rq, bio);
 	struct ks_bio *b = bio ? bio_find((__u64)bio) : NULL;
+	__u32 op, whose = KS_WHOSE_IGNORED;
 	struct ks_tally *t;
-	__u32 op;
 
 	if (!bio || BPF_CORE_READ(rq, rq_flags) & cfg_disk_flush_seq)
 		return 0;
-	if (b && b->whose != KS_WHOSE_IGNORED && bytes >= BPF_CORE_READ(rq, __data_len)) {
-		op = KS_WHOSE_OP(b->whose);
+	if (b)
+		whose = b->whose;
+	else if (by_cgroup() && (!bytes || (__u32)error))
+		whose = rq_whose_slow(rq);
+	if (whose != KS_WHOSE_IGNORED && bytes >= BPF_CORE_READ(rq, __data_len)) {
+		op = KS_WHOSE_OP(whose);
 		t = tally_here(op);
 		if (t) {
 			t->n[KS_C_DISK_REQUESTS]++;
@@ -240,6 +244,9 @@ static __always_inline int on_complete(const struct request *rq, __u64 error, __
 
 	if (r->rq != (__u64)rq) {
 		if (cfg_filter && end_ignored(rq, typed))
+			return 0;
+		/* of a VM that nobody asked for, or issued before we were there */
+		if (by_cgroup() && bytes && !(__u32)error && !disk_more.requests)
 			return 0;
 		return on_complete_otherwise(rq, error, bytes);
 	}

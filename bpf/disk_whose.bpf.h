@@ -3,8 +3,9 @@
  * Whose a bio or request is.
  *
  * That is found out when a bio is queued: by the process that queues it, else by the bio's cgroup
- * (write-back, loop's and vhost's workers), else by who alone holds the device open. Never by who
- * happens to run when it is issued or completes.
+ * (write-back, loop's and vhost's workers), else by who alone holds the device open. Where that
+ * cgroup is enough, when its request is issued: by_cgroup(). Never by who happens to run when it is
+ * issued or completes.
  */
 #ifndef KVMSCOPE_DISK_WHOSE_BPF_H
 #define KVMSCOPE_DISK_WHOSE_BPF_H
@@ -135,6 +136,24 @@ static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg
 	return whose_of(vm, bio_disk(bio), op_of(opf, bytes));
 }
 
+/*
+ * Whose a request is of which no bio was seen: by_cgroup(); a SCSI command; or a flush of the
+ * disk's cache, which is for all that wait for one at that moment and so the host's.
+ */
+static __noinline __u32 rq_whose_slow(const struct request *rq)
+{
+	const struct gendisk *disk = rq_disk(rq);
+	const struct bio *bio = BPF_CORE_READ(rq, bio);
+	__u32 op = op_of(BPF_CORE_READ(rq, cmd_flags), BPF_CORE_READ(rq, __data_len));
+	const struct blkcg_gq *blkg = bio ? bio_blkg(bio, false) : NULL;
+
+	if (!disk)
+		return 0;
+	if (!bio && op == KS_DISK_FLUSH)
+		return whose_of(KS_VM_HOST, disk, op);
+	return whose_of(vm_behind(blkg, bio ? bio_dev(bio) : disk_dev(disk)), disk, op);
+}
+
 /* typed: on kernels that have bi_bdev. */
 static __always_inline __u64 bio_device(const struct bio *bio, const bool typed)
 {
@@ -165,16 +184,19 @@ static __always_inline __u32 tgid_here(const bool typed)
 	return typed ? bpf_get_current_task_btf()->tgid : bpf_get_current_pid_tgid() >> 32;
 }
 
-/* Whose a bio is that the current process queues. One program only may call this: the memo's
- * writer. */
-static __always_inline __u32 bio_whose(const struct bio *bio, __u32 bytes, const bool typed)
+/*
+ * Whose a bio is that a process queues; tgid 0: that is not known. device: its bio_device(), or 0
+ * if that is not known. One program only may call this at a time, for it writes the memo: the one
+ * at Q, or at D if by_cgroup().
+ */
+static __always_inline __u32 bio_whose(const struct bio *bio, __u64 device, __u32 tgid, __u32 opf,
+				       __u32 bytes, __u32 cpu, const bool typed)
 {
-	__u64 device = bio_device(bio, typed), blkg = (__u64)bio_blkg(bio, typed), asked;
-	__u32 tgid = tgid_here(typed), cpu = bpf_get_smp_processor_id(), opf = LOAD(bio, bi_opf);
+	__u64 blkg = (__u64)bio_blkg(bio, typed), asked;
 	struct ks_disk_memo *memo;
 
 	/* a write without data is a flush, which takes longer than this */
-	if (cpu >= KS_DISK_MEMO_CPUS || !bytes)
+	if (cpu >= KS_DISK_MEMO_CPUS || !bytes || !device)
 		return bio_whose_slow(bio, (const struct blkcg_gq *)blkg, tgid, opf, bytes);
 	asked = (__u64)tgid << 32 | opf;
 	memo = &disk_memos[cpu][((__u32)device >> 10 ^ tgid ^ opf) & (KS_DISK_MEMOS - 1)];

@@ -41,6 +41,7 @@ struct facts {
 	pid_t pid;
 	uint64_t start_ticks;
 	unsigned int age;
+	uint64_t group; /* by which the io controller knows its own I/O; 0: not known */
 	uint64_t *cgroups, *devices;
 	size_t n_cgroups, n_devices;
 };
@@ -52,6 +53,7 @@ struct disk_owners {
 	struct facts *facts;
 	size_t n_facts;
 	struct claims cgroups, devices; /* what the kernel side has been told */
+	bool all_alone;
 	char *text;
 };
 
@@ -205,9 +207,49 @@ static bool path_of(const struct disk_owners *o, struct vm_span text, struct vm_
 	return false;
 }
 
+static bool has_io(struct disk_owners *o, const char *path)
+{
+	char *file = xasprintf("%s/cgroup.controllers", path);
+	struct vm_span text, line, word;
+	bool has = false;
+
+	if (!vm_file__read(o->cgroup_fd, file, o->text, TEXT_MAX, &text) &&
+	    vm_span__next(&text, '\n', &line))
+		while (!has && vm_span__next(&line, ' ', &word))
+			has = vm_span__is(word, "io");
+	free(file);
+	return has;
+}
+
+/*
+ * The cgroup that the io controller takes a process for: where it is, or the nearest one above that
+ * has the controller (cgroup_e_css_by_mask()). That is all its threads', too: the controller is
+ * none of those by which threads can be apart.
+ */
+static uint64_t group_of(struct disk_owners *o, char *path)
+{
+	struct stat st;
+	char *slash;
+
+	while (!has_io(o, path)) {
+		slash = strrchr(path, '/');
+		if (!slash)
+			return 0;
+		*slash = '\0';
+	}
+	return fstatat(o->cgroup_fd, path, &st, AT_SYMLINK_NOFOLLOW) ? 0 : st.st_ino;
+}
+
+/* Without the slash that it begins with. False: the root, or it can't be used. */
+static bool relative(struct vm_span span, char ret[VM_PATH_MAX])
+{
+	vm_span__copy(ret, VM_PATH_MAX, vm_span__skip(span, 1));
+	return *ret && !strstr(ret, "..") && strlen(ret) + 1 == span.len;
+}
+
 static void find_cgroups(struct disk_owners *o, const struct vm *vm, struct facts *f)
 {
-	char path[VM_PATH_MAX], file[32];
+	char path[VM_PATH_MAX], own[VM_PATH_MAX] = "", file[32];
 	struct vm_cgroup parsed;
 	struct vm_span text, span;
 
@@ -216,17 +258,20 @@ static void find_cgroups(struct disk_owners *o, const struct vm *vm, struct fact
 		return;
 	if (!path_of(o, text, &span))
 		return;
+	if (!o->v1 && !relative(span, own))
+		*own = '\0';
 	/* its scope, where that is a layout that we know; else where it is, if nobody else is */
 	vm_cgroup__parse(text, &parsed);
 	if (parsed.kind != VM_CGROUP_OTHER && vm_span__starts(span, parsed.path))
 		span = vm_span__of(parsed.path);
 	else
 		parsed.kind = VM_CGROUP_OTHER;
-	vm_span__copy(path, sizeof(path), vm_span__skip(span, 1));
-	if (!*path || strstr(path, "..") || strlen(path) + 1 != span.len)
+	if (!relative(span, path))
 		return;
 	if (parsed.kind != VM_CGROUP_OTHER || is_alone(o, path, vm->pid))
 		add_tree(f, o->cgroup_fd, path, 0);
+	if (*own)
+		f->group = group_of(o, own);
 }
 
 static uint32_t kernel_dev(dev_t dev)
@@ -320,6 +365,14 @@ static void settle(struct claims *c)
 	c->n = n;
 }
 
+static bool has_claim(const struct claims *settled, uint64_t key, uint16_t vm)
+{
+	const struct claim wanted = {.key = key}, *c;
+
+	c = settled->n ? bsearch(&wanted, settled->list, settled->n, sizeof(*c), by_key) : NULL;
+	return c && c->vm == vm;
+}
+
 /* Makes the kernel's table what now says; before is what it has been told. */
 static void tell(int map, struct claims *before, struct claims *now)
 {
@@ -346,7 +399,7 @@ static void tell(int map, struct claims *before, struct claims *now)
 
 void disk_owners__push(struct disk_owners *o, struct session *s, struct vms *vms)
 {
-	struct claims cgroups = {}, devices = {};
+	struct claims cgroups = {}, devices = {}, own = {};
 	struct vm **all;
 	size_t n = vms__all(vms, &all);
 
@@ -359,10 +412,20 @@ void disk_owners__push(struct disk_owners *o, struct session *s, struct vms *vms
 		f = look_into(o, all[i]);
 		claim(&cgroups, f->cgroups, f->n_cgroups, all[i]->number);
 		claim(&devices, f->devices, f->n_devices, all[i]->number);
+		claim(&own, &f->group, 1, all[i]->number);
 	}
 	/* little endian: a key's low half is what a table with shorter keys takes */
 	tell(session__map(s, "disk_cgroups"), &o->cgroups, &cgroups);
 	tell(session__map(s, "disk_owners"), &o->devices, &devices);
+	o->all_alone = true;
+	for (size_t i = 0; i < own.n; i++)
+		o->all_alone &= has_claim(&o->cgroups, own.list[i].key, own.list[i].vm);
+	free(own.list);
 	/* each CPU remembers what it has found out, and a cgroup's address may be another's */
 	session__forget_disk_memos(s);
+}
+
+bool disk_owners__all_alone(const struct disk_owners *o)
+{
+	return o->all_alone;
 }

@@ -20,4 +20,10 @@ void disk_owners__free(struct disk_owners *owners); /* NULL is fine */
  */
 void disk_owners__push(struct disk_owners *owners, struct session *s, struct vms *vms);
 
+/*
+ * Is the cgroup by which the io controller knows a VM's own I/O that VM's alone, for each VM there
+ * is? As of disk_owners__push(). Only with cgroup v2, where a process is in one.
+ */
+bool disk_owners__all_alone(const struct disk_owners *owners);
+
 #endif

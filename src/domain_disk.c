@@ -80,7 +80,7 @@ static uint32_t sets(int cpus)
 
 static int configure(struct session *s, const struct features *f)
 {
-	unsigned int stages = session__modes(s) / TRACE_DISK_STAGES & KS_STAGES_ALL;
+	bool d2c = (session__modes(s) / TRACE_DISK_STAGES & KS_STAGES_ALL) == KS_STAGE_D2C;
 	int64_t flush_seq = features__enumerator(f, "__RQF_FLUSH_SEQ");
 	int cpus = libbpf_num_possible_cpus(), err = 0;
 	uint32_t n;
@@ -90,7 +90,9 @@ static int configure(struct session *s, const struct features *f)
 	if (!(session__modes(s) & TRACE_DISK))
 		return 0;
 	n = sets(cpus);
-	err = err ?: session__set(s, "cfg_disk_d2c", stages == KS_STAGE_D2C);
+	err = err ?: session__set(s, "cfg_disk_d2c", d2c);
+	*session__disk_by_task(s) =
+		!d2c || session__is_fixed(s) || !features__has_member(f, "bio", "bi_blkg");
 	err = err ?: session__set(s, "cfg_disk_shift", 32 - __builtin_ctz(n));
 	err = err
 		      ?: session__set(s, "cfg_disk_bio_second",
@@ -152,12 +154,45 @@ static void close_state(void *state)
 	free(st);
 }
 
+/*
+ * Where D2C alone is asked for, block_bio_queue, the dearest event, waits until there is a VM whose
+ * requests can't be told by their cgroup. Not until there is none any more: VMs of one host are
+ * alike.
+ */
+static void choose_way(const struct disk_state *st, bool first)
+{
+	bool *by_task = session__disk_by_task(st->session);
+
+	if (*by_task)
+		return;
+	if (first)
+		session__put_off(st->session, "block_bio_queue");
+	if (disk_owners__all_alone(st->owners))
+		return;
+	*by_task = true; /* first: who finds a bio is to look for it later */
+	if (session__attach_late(st->session, "block_bio_queue"))
+		*by_task = false; /* the cgroup tells more than nothing; we try again */
+}
+
 static void follow(void *state, struct session *s, struct vms *vms)
 {
 	struct disk_state *st = state;
+	bool first = !st->session;
 
 	st->session = s;
 	disk_owners__push(st->owners, s, vms);
+	choose_way(st, first);
+}
+
+static const char *note(const struct report_ctx *ctx)
+{
+	const struct disk_state *st = ctx->state;
+
+	return *session__disk_by_task(st->session) ? NULL
+						   : "each VM has a cgroup of its own, by which "
+						     "its requests are told; what has no "
+						     "requests is not seen: bios of device mapper "
+						     "and md, and those that fail before";
 }
 
 static struct failure *failure(struct disk_state *st, const struct ks_disk_error *who)
@@ -416,6 +451,10 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 			all += ctx->delta->subjects[i].n[KS_C_DISK_REQUESTS];
 	row__u64(row, "disk_requests", fill.requests);
 	row__u64(row, "disk_requests_of_all", all);
+	row__text(row, "disk_told_by",
+		  *session__disk_by_task(((const struct disk_state *)ctx->state)->session)
+			  ? "task"
+			  : "cgroup");
 }
 
 #define DISK_EXPORT(what, meaning, ...)                                  \
@@ -458,4 +497,5 @@ DOMAIN(domain_disk) = {
 	.busy = busy,
 	.report = report,
 	.report_host = report_host,
+	.note = note,
 };

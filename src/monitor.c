@@ -164,6 +164,7 @@ int monitor__start(struct monitor *m, char **ret_error)
 		.modes = m->opts.modes,
 		.max_vcpus = m->opts.max_vcpus,
 		.filter = m->opts.n_patterns,
+		.fixed = m->opts.keep_programs,
 		.constants = m->opts.constants,
 		.n_constants = m->opts.n_constants,
 	};

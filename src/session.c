@@ -114,6 +114,11 @@ unsigned int session__modes(const struct session *s)
 	return s->modes;
 }
 
+bool session__is_fixed(const struct session *s)
+{
+	return s->fixed;
+}
+
 static int set_sizes(struct session *s, const struct session_opts *opts,
 		     const struct domain *const *domains, size_t n)
 {
@@ -270,9 +275,58 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 	return 0;
 }
 
+/* By the first form that the kernel takes: the one that fits may be refused, by its count of
+ * arguments. */
+static int attach(struct session *s, size_t i)
+{
+	struct choice *c = &s->choices[i];
+	int err;
+
+	s->links[i] = bpf_program__attach(session__program(s, c->rung->program));
+	if (s->links[i])
+		return 0;
+	err = -errno;
+	snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s", rung__name(c->rung->kind),
+		 strerror(-err));
+	for (const struct rung *r = c->rung + 1;
+	     r < c->event->rungs + RUNGS_MAX && r->program && !s->links[i]; r++) {
+		struct bpf_program *prog = session__program(s, r->program);
+
+		if (bpf_program__fd(prog) < 0)
+			continue;
+		s->links[i] = bpf_program__attach(prog);
+		if (s->links[i])
+			c->rung = r;
+	}
+	return s->links[i] ? 0 : err;
+}
+
+void session__put_off(struct session *s, const char *event)
+{
+	for (size_t i = 0; i < s->n_choices; i++)
+		s->choices[i].put_off |= !strcmp(s->choices[i].event->name, event);
+}
+
+int session__attach_late(struct session *s, const char *event)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < s->n_choices && !err; i++) {
+		struct choice *c = &s->choices[i];
+
+		if (!c->put_off || strcmp(c->event->name, event))
+			continue;
+		/* before session__attach(), that does it */
+		err = s->links && c->rung ? attach(s, i) : 0;
+		c->put_off = err;
+	}
+	return err;
+}
+
 int session__attach(struct session *s, char **ret_error)
 {
 	bool refused;
+	int err;
 
 	*ret_error = NULL;
 	s->links = xcalloc(s->n_choices, sizeof(*s->links));
@@ -280,26 +334,11 @@ int session__attach(struct session *s, char **ret_error)
 	for (size_t i = 0; i < s->n_choices; i++) {
 		struct choice *c = &s->choices[i];
 
-		if (!c->rung)
+		if (!c->rung || c->put_off)
 			continue;
-		s->links[i] = bpf_program__attach(session__program(s, c->rung->program));
-		if (s->links[i])
-			continue;
-		refused = errno == EACCES || errno == EPERM;
-		snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s",
-			 rung__name(c->rung->kind), strerror(errno));
-		/* the form that fits may still be refused: by the kernel's count of arguments */
-		for (const struct rung *r = c->rung + 1;
-		     r < c->event->rungs + RUNGS_MAX && r->program && !s->links[i]; r++) {
-			struct bpf_program *prog = session__program(s, r->program);
-
-			if (bpf_program__fd(prog) < 0)
-				continue;
-			s->links[i] = bpf_program__attach(prog);
-			if (s->links[i])
-				c->rung = r;
-		}
-		if (!s->links[i] && !c->event->optional) {
+		err = attach(s, i);
+		refused = err == -EACCES || err == -EPERM;
+		if (err && !c->event->optional) {
 			*ret_error = xasprintf(
 				"event %s:%s can't be attached to: %s%s", c->event->system,
 				c->event->name, c->why,
@@ -330,6 +369,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 		goto out;
 	}
 	s->modes = opts->modes;
+	s->fixed = opts->fixed;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {

@@ -20,6 +20,7 @@ struct session_opts {
 	unsigned int modes;	/* enum trace_mode, or'ed */
 	unsigned int max_vcpus; /* slots for vCPUs; 0: a default */
 	bool filter;		/* there are VMs of which nothing is wanted: see vm_numbers.h */
+	bool fixed;		/* nothing can be attached once session__attach() has been called */
 	/* constants of the programs: session__set(), after the domains' own */
 	const struct session_constant {
 		const char *name;
@@ -37,6 +38,7 @@ struct choice {
 	const struct event *event;
 	const struct rung *rung; /* NULL: it can't be had */
 	char why[160];		 /* why not a cheaper one, or why none */
+	bool put_off;		 /* it is not attached yet: session__put_off() */
 };
 
 /* It can't be had because the kernel has no such event, for the reason that event->absent tells. */
@@ -78,6 +80,14 @@ int session__set_offsets(struct session *s, const struct features *f, const char
 int session__resize(struct session *s, const char *map, uint32_t entries);
 /* What it was opened for: enum trace_mode, or'ed. */
 unsigned int session__modes(const struct session *s);
+/* For the same, which may see to it that it gets on without an event, or has to do with it. */
+bool session__is_fixed(const struct session *s);
+/* An event waits until session__attach_late(), which fails, with -errno, or is for nothing if it
+ * does not wait. */
+void session__put_off(struct session *s, const char *event);
+int session__attach_late(struct session *s, const char *event);
+/* Domain disk's, for its domain: see bpf/disk.bpf.h. */
+bool *session__disk_by_task(const struct session *s);
 /* A map's descriptor, or -ENOENT. */
 int session__map(const struct session *s, const char *map);
 /* Domain net's: numbers of interfaces, by ifindex modulo KS_NIC_PLACES. */

@@ -14,6 +14,7 @@ struct session {
 	uint64_t *healed_misses; /* of programs that were replaced */
 	uint64_t attached_at;
 	unsigned int modes;
+	bool fixed;
 	struct array arrays[SESSION_ARRAYS];
 };
 

@@ -276,6 +276,11 @@ void session__forget_disk_memos(const struct session *s)
 		memset(s->skel->bss->disk_memos[cpu], 0, sizeof(s->skel->bss->disk_memos[cpu]));
 }
 
+bool *session__disk_by_task(const struct session *s)
+{
+	return (bool *)&s->skel->bss->disk_by_task;
+}
+
 void session__forget_disk(const struct session *s, uint32_t subject)
 {
 	int cpus = libbpf_num_possible_cpus();

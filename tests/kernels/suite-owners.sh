@@ -351,3 +351,105 @@ check_disk_last_hint() {
 	holds "and the share of that" scope.out '[vm("(host)")[] | [.disk_requests, .disk_requests_of_all]] |
 		must(length == 1 and .[0][0] > 0 and .[0][0] < .[0][1])'
 }
+
+# --- D2C alone: the cgroup tells whose a request is, while each VM has its own
+
+# grouped GROUP FILE VM OPTION...: a VM in there, held; "-": in the root, which is nobody's. Sets vm_pid.
+grouped() {
+	local group=$1
+	shift
+	if [ "$group" = - ]; then
+		vm_start "$@" --hold
+	else
+		group_vm "$group" "$@"
+	fi
+}
+
+# by_cgroup_run FILE GROUP-OF-DB1 GROUP-OF-WEB1: both work, and so does the host.
+by_cgroup_run() {
+	local file=$1 one scope
+	grouped "$2" "$file.one" db1 --out 3 --disk /dev/nullb0 --disk-reads 1009 --disk-writes 503 --disk-flushes 53 \
+		--disk-jobs 3
+	one=$vm_pid
+	grouped "$3" "$file.two" web1 --out 3 --disk /dev/nullb0 --disk-uring --disk-reads 601
+	cat /sys/block/nullb0/stat >"$file.stat0"
+	scope_start "$file" disk -j --stages d2c
+	scope=$scope_pid
+	scope_start "$file.web1" disk -j --stages d2c -n web1
+	vm_work "$file.one"
+	vm_work "$file.two"
+	dd if=/dev/nullb0 of=/dev/null bs=8192 count=103 iflag=direct 2>dd.log
+	scope_end "$file.web1" $scope_pid
+	scope_end "$file" "$scope"
+	cat /sys/block/nullb0/stat >"$file.stat1"
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+}
+
+run_disk_by_cgroup() {
+	local one
+	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=1 cache_size=8 size=16
+	schedule nullb0 mq-deadline || schedule nullb0 none
+	by_cgroup_run own "$group_db1" "$group_web1"
+	by_cgroup_run shared machine.slice/both machine.slice/both
+	by_cgroup_run none "$group_db1" -
+	# one that comes while we trace
+	group_vm "$group_db1" early db1 --out 3 --disk /dev/nullb0 --disk-reads 307
+	one=$vm_pid
+	scope_start late disk -j --stages d2c 1
+	await '"disk_told_by":"cgroup"' late.out
+	vm_start late.vm web1 --out 3 --disk /dev/nullb0 --disk-reads 211 --hold
+	await '"disk_told_by":"task"' late.out
+	vm_work early
+	vm_work late.vm
+	scope_end late $scope_pid
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+	groups_end
+	# cgroups of their own, which the controller does not know
+	mkdir -p "$groups/$group_db1" "$groups/$group_web1"
+	vm_start off.one db1 --out 3 --disk /dev/nullb0 --disk-reads 307 --hold
+	one=$vm_pid
+	echo $one >"$groups/$group_db1/cgroup.procs"
+	vm_start off.two web1 --out 3 --disk /dev/nullb0 --disk-reads 211 --hold
+	echo $vm_pid >"$groups/$group_web1/cgroup.procs"
+	scope_start off disk -j --stages d2c
+	vm_work off.one
+	vm_work off.two
+	scope_end off $scope_pid
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+	groups_remove $groups
+	null_end nullb0
+}
+
+# by_cgroup_counts FILE WAY
+by_cgroup_counts() {
+	says "$1.one.out" 'disk_reads=1009 disk_writes=503 disk_flushes=53 .*disk_errors=0'
+	holds "$1: told by" "$1.out" '[.[].vms[].disk_told_by // empty] | must(unique == [$way])' --arg way "$2"
+	lossless "$1.out" || return 0
+	same "$1: each has its own" '[1009, 503, 53, 601, 103]' "$1.out" '[(disk("db1"; "nullb0"; "read", "write", "flush"),
+		disk("web1"; "nullb0"; "read"), disk("(host)"; "nullb0"; "read")) | .count + .merged]'
+	same "$1: and its bytes" "[$((1009 * 4096)), $((503 * 4096)), 0, $((601 * 4096)), $((103 * 8192))]" "$1.out" \
+		'[(disk("db1"; "nullb0"; "read", "write", "flush"), disk("web1"; "nullb0"; "read"), disk("(host)"; "nullb0"; "read")).bytes]'
+	same "$1: the kernel's count" "[$(stat_of "$1" 1), $(($(stat_of "$1" 3) * 512)), $(($(stat_of "$1" 7) * 512))]" "$1.out" \
+		'[host_disk("nullb0"; "read"), (("read", "write") as $op | [.[].vms[].disks[] | select(.op == $op).bytes] | add)]'
+	same "$1: the kernel's merges" "[$(stat_of "$1" 2), $(stat_of "$1" 6)]" "$1.out" '[("read", "write") as $op |
+		[.[].vms[].disks[] | select(.op == $op).merged] | add]'
+	holds "$1: each D2C, and no other" "$1.out" '[.[].vms[].disks[] | select(.op == "read" or .op == "write") |
+		[.d2c.count == .count, .q2c, .i2d, .in_flight]] | must(length == 4 and all(. == [true, null, null, 0]))'
+	same "$1: of one VM alone" '[["read", 601]]' "$1.web1.out" '[vm("web1")[].disks[] | [.op, .count + .merged]]'
+	same "$1: and nothing of the other" '[]' "$1.web1.out" '[vm("db1")[]]'
+}
+
+check_disk_by_cgroup() {
+	by_cgroup_counts own cgroup
+	by_cgroup_counts shared task
+	by_cgroup_counts none task
+	holds "a VM has come" late.out '[.[].vms[].disk_told_by // empty] | must(.[0] == "cgroup" and .[-1] == "task")'
+	lossless late.out || return 0
+	same "and each has its own, before and after" '[307, 211]' late.out '[("db1", "web1") as $vm |
+		[disk($vm; "nullb0"; "read") | .count + .merged] | add]'
+	same "without the controller" '["task", 307, 211]' off.out '[vm("(host)")[0].disk_told_by,
+		(disk("db1", "web1"; "nullb0"; "read") | .count + .merged)]'
+}
