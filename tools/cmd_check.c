@@ -130,11 +130,18 @@ static unsigned int check_events(struct report *r, const struct features *f,
 static void check_sources(struct report *r, const struct features *f)
 {
 	bool reasons = features__tp_args(f, "kfree_skb") > 2;
+	bool groups = features__has_member(f, "bio", "bi_blkg");
 
 	/* those of bio and request may be as old as the submitter's plug: v6.9, 06b23f92af87 */
 	add(r, "clock of block I/O", true,
 	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests",
 	    NULL);
+	add(r, "owner of block I/O", groups,
+	    groups ? "the task that queues it, else its cgroup; disk --stages d2c: the cgroup "
+		     "alone, "
+		     "while each VM has its own"
+		   : "the task that queues it: this kernel does not tell I/O's cgroup",
+	    "use a kernel with CONFIG_BLK_CGROUP");
 	add(r, "drop reasons", reasons,
 	    reasons ? "the kernel's own, by the names in its BTF"
 		    : "this kernel tells none: the function that dropped a packet is shown",
