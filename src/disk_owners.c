@@ -417,7 +417,7 @@ void disk_owners__push(struct disk_owners *o, struct session *s, struct vms *vms
 	/* little endian: a key's low half is what a table with shorter keys takes */
 	tell(session__map(s, "disk_cgroups"), &o->cgroups, &cgroups);
 	tell(session__map(s, "disk_owners"), &o->devices, &devices);
-	o->all_alone = true;
+	o->all_alone = o->cgroup_fd >= 0 && !o->v1;
 	for (size_t i = 0; i < own.n; i++)
 		o->all_alone &= has_claim(&o->cgroups, own.list[i].key, own.list[i].vm);
 	free(own.list);
