@@ -181,7 +181,7 @@ vm_elsewhere() {
 	net_vm "$1" "$2" "$3"
 	vm_ns=
 	ip -n "$ns-out" link set "$3" netns "$4"
-	quiet_up "$4" "$3"
+	ip -n "$4" link set "$3" up
 }
 
 net_decoy_end() {
