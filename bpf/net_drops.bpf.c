@@ -19,11 +19,38 @@ static __always_inline __u64 cause_of(__u64 location, __u32 reason)
 	return KS_NET_OBJECT((__u32)location, 0, KS_NET_DROP_AT, 0);
 }
 
-/* part: of whose interface and which direction; at: an interface's number << 16 | stage. */
+static __always_inline __u32 device_number(const struct net_device *dev)
+{
+	/* no kernel address: as in macvtap_of() */
+	return (__u64)dev >> 56 == 0xff ? nic_find((__u64)dev, BPF_CORE_READ(dev, ifindex)) : 0;
+}
+
+/*
+ * The interface that a packet would have gone to, from where it is, or 0: what a bridge or the
+ * host's protocols have set already, or else its route.
+ */
+static __noinline __u32 toward(const struct sk_buff *skb, __u32 here)
+{
+	const struct dst_entry *dst;
+	__u32 nr = device_number(BPF_CORE_READ(skb, dev));
+
+	if (nr && nr != here)
+		return nr;
+	dst = (const void *)(BPF_CORE_READ(skb, _skb_refdst) & ~1UL); /* SKB_DST_NOREF */
+	if ((__u64)dst >> 56 != 0xff)
+		return 0;
+	nr = device_number(BPF_CORE_READ(dst, dev));
+	return nr == here ? 0 : nr;
+}
+
+/*
+ * part: of whose interface and which direction, and where to; at: an interface's number << 16 |
+ * stage.
+ */
 static __noinline void count_drop(__u32 part, __u64 cause, __u32 at)
 {
 	struct ks_subject who = {.object = cause | at, .part = part, .domain = KS_D_NET};
-	struct ks_nic *nic = nic_get(part >> 1);
+	struct ks_nic *nic = nic_get(KS_NET_PART(part) >> 1);
 	struct ks_tally *t;
 
 	if (nic && nic->flags & KS_NIC_VM)
@@ -49,7 +76,7 @@ static __always_inline bool dropped_in_hand(const struct sk_buff *skb, const str
 	last = hand_last(h);
 	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
 	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
-	count_drop(part, cause, nr << 16 | KS_NET_RECEIVED);
+	count_drop(part | toward(skb, nr) << 16, cause, nr << 16 | KS_NET_RECEIVED);
 	if (h->skb == (__u64)skb) {
 		h->n = 0;
 		h->fresh = 0;
@@ -80,7 +107,7 @@ static __always_inline void on_free(const struct sk_buff *skb, const struct net_
 		}
 		nic = nic_get(f->nic);
 		if (f->tx && nic && (__u32)nic->ifindex == iif) {
-			waited = part;
+			waited = part | toward(skb, f->nic) << 16;
 			at = (__u32)f->nic << 16 | KS_NET_RECEIVED;
 		}
 	}

@@ -63,10 +63,12 @@ static __always_inline void look_at_received(__u32 nr, struct ks_tally *t,
 		return;
 	header = (const void *)skb->head + skb->network_header;
 	if (protocol == ETH_P_ARP_BE) {
-		if (arp_operation(header) == ARP_REQUEST)
+		if (arp_operation(header) == ARP_REQUEST) {
 			t->n[KS_C_NET_ARP_REQUESTS]++;
-		else
+		} else {
 			t->n[KS_C_NET_ARP_REPLIES]++;
+			nic->asked_arp = 0;
+		}
 	} else if (protocol == ETH_P_IP_BE &&
 		   udp_ports(header) == (PORT_BOOTPC << 16 | PORT_BOOTPS)) {
 		t->n[KS_C_NET_DHCP_REPLIES]++;

@@ -5,7 +5,10 @@
 #include "vmlinux.h"
 #include "net_sent.bpf.h"
 
-/* What a guest is sent has come to its tap. Records the hops before. Returns its way. */
+/*
+ * What a guest is sent has come to its tap. Records the hops before. places: so many has it been
+ * at; or KS_WAY_HOST. Returns its way.
+ */
 static __noinline __u32 guest_queued(struct ks_net_cpu *c, __u32 tap, __u32 places, __u32 len,
 				     __u64 now)
 {
@@ -14,11 +17,13 @@ static __noinline __u32 guest_queued(struct ks_net_cpu *c, __u32 tap, __u32 plac
 	__u64 since = 0;
 
 	for (__u32 i = 0; i < KS_HAND_PLACES; i++) {
-		if (i >= places)
+		if (i >= places || places == KS_WAY_HOST)
 			break;
 		way = net_hop(to, way, h->nic[i], len, time_between(since, h->t[i]));
 		since = h->t[i];
 	}
+	if (places == KS_WAY_HOST)
+		way = KS_WAY_HOST;
 	return net_hop(to, way, tap, len, time_between(since, now));
 }
 
@@ -203,7 +208,11 @@ static __noinline void queued(struct ks_net_cpu *c, const struct sk_buff *skb)
 			if (own)
 				rx = own_queued(c, nr, skb->len, now);
 			else
-				rx = guest_queued(c, nr, held ? h->n : 0, skb->len, now);
+				rx = guest_queued(c, nr,
+						  held	      ? h->n
+						  : iif || tx ? 0
+							      : KS_WAY_HOST,
+						  skb->len, now);
 		}
 		if (held && flags & KS_NIC_BRIDGE) {
 			h->skb = (__u64)skb;

@@ -16,16 +16,21 @@ static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *he
 	struct ks_nic *nic, *bridge;
 
 	if (protocol == ETH_P_ARP_BE) {
-		if (arp_operation(header) == ARP_REQUEST)
-			t->n[KS_C_NET_ARP_REQUESTS]++;
-		else
+		if (arp_operation(header) != ARP_REQUEST) {
 			t->n[KS_C_NET_ARP_REPLIES]++;
+			return;
+		}
+		t->n[KS_C_NET_ARP_REQUESTS]++;
+		nic = nic_get(nr);
+		if (nic && !nic->asked_arp++)
+			nic->asked_arp_t = bpf_ktime_get_ns();
 	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
 		t->n[KS_C_NET_DHCP_REQUESTS]++;
 		nic = nic_get(nr);
 		if (!nic)
 			return;
-		nic->asked_dhcp = 1;
+		if (!nic->asked_dhcp++)
+			nic->asked_dhcp_t = bpf_ktime_get_ns();
 		bridge = nic_get(nic->master);
 		if (bridge)
 			bridge->asked_dhcp = 1;

@@ -5,8 +5,6 @@
 #include "net_findings.h"
 #include "util.h"
 
-/* One direction only is no finding for a handful of packets. */
-#define ONE_WAY_LEAST 10
 #define MISSING_LEAST 10
 
 static void add(struct row *vm, const char *finding, const struct row *nic, uint64_t count,
@@ -26,33 +24,35 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* Requests that nobody answered: tx what was asked, rx what came back. */
+/* Requests that nobody answered within a second: tx what was asked, rx what came back. */
 static void unanswered(struct row *vm, const struct row *tx, const struct row *rx)
 {
 	const char *name = row__get_text(tx, "name");
-	uint64_t arp = row__get_u64(tx, "arp_requests"), dhcp = row__get_u64(tx, "dhcp_requests");
+	uint64_t arp = row__get_u64(tx, "arp_unanswered");
+	uint64_t dhcp = row__get_u64(tx, "dhcp_unanswered");
 	uint64_t replies = row__get_u64(rx, "dhcp_replies");
-	const struct histogram *ring = row__get_hist(rx, "ring_wait");
 
-	if (arp && !row__get_u64(rx, "arp_replies"))
+	if (arp)
 		add(vm, "arp_unanswered", tx, arp,
 		    xasprintf("%llu ARP request%s left %s, and no answer came to it",
 			      (unsigned long long)arp, plural(arp), name));
-	if (dhcp && !replies && row__get_u64(tx, "bridge_dhcp_replies"))
+	if (dhcp && row__get_u64(tx, "dhcp_replies_lost"))
 		add(vm, "dhcp_reply_lost", tx, dhcp,
 		    xasprintf(
 			    "%llu DHCP message%s left %s; the host sent a reply by %s, but it did "
 			    "not come to %s",
 			    (unsigned long long)dhcp, plural(dhcp), name,
 			    row__get_text(tx, "bridge"), name));
-	else if (dhcp && !replies)
+	else if (dhcp)
 		add(vm, "dhcp_unanswered", tx, dhcp,
 		    xasprintf("%llu DHCP message%s left %s, and no reply came to it",
 			      (unsigned long long)dhcp, plural(dhcp), name));
-	else if (dhcp && ring && !ring->count)
+	if (replies && row__get_u64(rx, "in_ring") >= replies &&
+	    !row__get_u64(rx, "device_packets"))
 		add(vm, "dhcp_not_taken", tx, replies,
-		    xasprintf("DHCP replies came to %s, but the VMM took nothing out of its ring",
-			      name));
+		    xasprintf(
+			    "%llu DHCP repl%s came to %s, but the VMM took nothing out of its ring",
+			    (unsigned long long)replies, replies == 1 ? "y" : "ies", name));
 }
 
 /* Where most of a guest's packets were last, if that is an interface: NULL: they went nowhere. */
@@ -69,7 +69,7 @@ static const char *last_place(const struct row *tx)
 		way = row__get_text(ways->row[i], "way");
 	}
 	last = way ? strrchr(way, ' ') : NULL;
-	return last && last[1] != '(' ? last + 1 : NULL;
+	return last && last[strlen(last) - 1] != ')' ? last + 1 : NULL;
 }
 
 static void one_direction(struct row *vm, const struct row *tx, const struct row *rx)
@@ -77,11 +77,11 @@ static void one_direction(struct row *vm, const struct row *tx, const struct row
 	uint64_t sent = row__get_u64(tx, "packets"), got = row__get_u64(rx, "packets");
 	const char *name = row__get_text(tx, "name"), *last = last_place(tx);
 
-	if (sent >= ONE_WAY_LEAST && !got && last)
+	if (row__get_bool(tx, "one_way") && last)
 		add(vm, "sends_only", tx, sent,
 		    xasprintf("what the guest sends by %s leaves by %s, and nothing comes back",
 			      name, last));
-	else if (got >= ONE_WAY_LEAST && !sent)
+	else if (row__get_bool(rx, "one_way"))
 		add(vm, "receives_only", tx, got,
 		    xasprintf("packets are sent to the guest by %s, and it sends none", name));
 }
@@ -140,12 +140,16 @@ static void died(struct row *vm, const struct row *nic)
 
 	for (size_t i = 0; i < drops->n; i++) {
 		const struct cause *cause = cause_of(drops->row[i]);
-		uint64_t n = row__get_u64(drops->row[i], "count");
+		uint64_t n = row__get_u64(drops->row[i], "count") -
+			     row__get_u64(drops->row[i], "copies");
+		const char *to = row__get_text(drops->row[i], "toward");
 
-		if (cause)
+		if (cause && n)
 			add(vm, cause->finding, nic, n,
-			    xasprintf("%llu packet%s died at %s: %s (%s)", (unsigned long long)n,
-				      plural(n), row__get_text(drops->row[i], "at"), cause->what,
+			    xasprintf("%llu packet%s died at %s%s%s: %s (%s)",
+				      (unsigned long long)n, plural(n),
+				      row__get_text(drops->row[i], "at"),
+				      to ? ", on the way to " : "", to ?: "", cause->what,
 				      row__get_text(drops->row[i], "reason")));
 	}
 }
@@ -162,7 +166,7 @@ static void not_forwarded(struct row *vm, const struct row *tx)
 			n += row__get_u64(ways->row[i], "packets");
 	for (size_t i = 0; i < drops->n; i++) {
 		const struct row *drop = drops->row[i];
-		uint64_t count = row__get_u64(drop, "count");
+		uint64_t count = row__get_u64(drop, "count") - row__get_u64(drop, "copies");
 
 		if (strcmp(row__get_text(drop, "stage"), "received") ||
 		    strcmp(row__get_text(drop, "at"), name) || cause_of(drop))
@@ -175,9 +179,10 @@ static void not_forwarded(struct row *vm, const struct row *tx)
 	}
 	if (n && n <= all)
 		add(vm, "not_forwarded", tx, n,
-		    xasprintf("%llu of the %llu packets seen on %s were never forwarded%s%s%s",
-			      (unsigned long long)n, (unsigned long long)all, name,
-			      where ? " (" : "", where ?: "", where ? ")" : ""));
+		    xasprintf("%llu of the %llu packet%s seen on %s %s never forwarded%s%s%s",
+			      (unsigned long long)n, (unsigned long long)all, plural(all), name,
+			      n == 1 ? "was" : "were", where ? " (" : "", where ?: "",
+			      where ? ")" : ""));
 }
 
 /* What those do who should take packets out of the ring. */
@@ -216,7 +221,7 @@ static char *why_full(const struct row *vm, bool stopped, uint64_t elapsed_ns)
 	return xstrdup("its VMM, or vhost, does not take them fast enough");
 }
 
-/* Packets are in the tap's ring, and there they stay. */
+/* Packets are in the tap's ring, since this interval or an earlier one, and there they stay. */
 static void not_taken(struct row *vm, const struct row *rx, bool stopped, uint64_t elapsed_ns)
 {
 	uint64_t n = row__get_u64(rx, "in_ring");
@@ -226,8 +231,9 @@ static void not_taken(struct row *vm, const struct row *rx, bool stopped, uint64
 		return;
 	why = why_full(vm, stopped, elapsed_ns);
 	add(vm, "not_taken", rx, n,
-	    xasprintf("%llu packet%s came to %s's ring, and none was taken out: %s",
-		      (unsigned long long)n, plural(n), row__get_text(rx, "name"), why));
+	    xasprintf("%llu packet%s wait%s in %s's ring, and none was taken out: %s",
+		      (unsigned long long)n, plural(n), n == 1 ? "s" : "",
+		      row__get_text(rx, "name"), why));
 	free(why);
 }
 

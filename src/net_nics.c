@@ -52,6 +52,8 @@ void net_nics__free(struct net_nics *n)
 		munmap(n->map, KS_NICS * sizeof(*n->map));
 	if (n->cpus)
 		munmap(n->cpus, n->n_cpus * sizeof(*n->cpus));
+	if (n->flights)
+		munmap(n->flights, KS_FLIGHT_SETS * sizeof(*n->flights));
 	free(n->space);
 	free(n->lost);
 	free(n->nic);
@@ -363,6 +365,8 @@ static bool map_tables(struct net_nics *n, struct session *s)
 	n->places = session__nic_places(s);
 	if (!n->cpus)
 		n->cpus = map_table(s, "net_cpus", cpus * sizeof(*n->cpus));
+	if (!n->flights)
+		n->flights = map_table(s, "flights", KS_FLIGHT_SETS * sizeof(*n->flights));
 	return n->map && n->cpus;
 }
 

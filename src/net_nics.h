@@ -33,6 +33,12 @@ struct net_nic {
 	struct net_counters before, now;
 	unsigned int ended; /* at which report it was gone */
 	unsigned int used;  /* the last report that had something of it */
+	/* net_memory.h: by direction */
+	uint64_t alone[2]; /* packets for one alone since the last one the other way, */
+	uint64_t last[2];  /* and when there was one; 0: never */
+	bool one_way[2];
+	uint64_t replies; /* by its bridge, since it has asked for an address */
+	uint64_t in_ring;
 };
 
 struct net_nics {
@@ -51,6 +57,8 @@ struct net_nics {
 	uint16_t *places;    /* likewise, by ifindex */
 	struct ks_net_cpu *cpus;
 	size_t n_cpus;
+	struct ks_flights *flights;
+	unsigned int counted; /* the report for which the rings were */
 };
 
 struct net_nics *net_nics__new(const char *proc_root);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "domain_net.h"
+#include "net_memory.h"
 #include "net_rows.h"
 #include "snapshot.h"
 #include "util.h"
@@ -37,7 +38,7 @@ static void collect(const struct snap_subject *s, void *arg)
 
 static bool is(const struct side *side, const struct snap_subject *s, enum ks_net_kind kind)
 {
-	return s->who.part == side->part && KS_NET_KIND(s->who.object) == kind;
+	return KS_NET_PART(s->who.part) == side->part && KS_NET_KIND(s->who.object) == kind;
 }
 
 static bool is_drop(const struct side *side, const struct snap_subject *s)
@@ -208,7 +209,8 @@ static void way_name(const struct side *side, const struct snap_subject *s, char
 	if (parent) {
 		way_name(side, parent, buf, size);
 	} else if (KS_NET_KIND(s->who.object) == KS_NET_WAY && nic_of(side, s) == side->part >> 1) {
-		snprintf(buf, size, "(host)"); /* nobody has seen it before it came to the tap */
+		snprintf(buf, size,
+			 KS_NET_UPPER(s->who.object) == KS_WAY_HOST ? "(host)" : "(not seen)");
 	}
 	len = strlen(buf);
 	snprintf(buf + len, size - len, "%s%s", *buf ? " > " : "",
@@ -234,8 +236,9 @@ static void add_way(const struct side *side, const struct snap_subject *s, const
 }
 
 /*
- * Where packets ended. A guest's that were received, and neither queued again nor dropped, the host
- * has taken for itself.
+ * Where packets ended. A guest's that were received, and neither queued again nor dropped, are in
+ * the host: it has taken them for itself, which no event tells, or they still wait there, for the
+ * next one's address, say.
  */
 static void add_ways(const struct side *side, struct row *row)
 {
@@ -260,7 +263,7 @@ static void add_ways(const struct side *side, struct row *row)
 			continue;
 		}
 		left = less(own, on + died_at(side, nic_of(side, s), KS_NET_RECEIVED));
-		add_way(side, s, nic && nic->master ? "(nowhere)" : "(host)", left, row);
+		add_way(side, s, nic && nic->master ? "(nowhere)" : "(in the host)", left, row);
 	}
 }
 
@@ -276,6 +279,23 @@ static const char *stage_name(uint32_t stage)
 	};
 
 	return stage < ARRAY_SIZE(names) ? names[stage] : NULL;
+}
+
+/*
+ * How many of those that died there were copies: a broadcast that has left by a NIC, and is nothing
+ * to the host.
+ */
+static uint64_t dead_copies(const struct side *side, const struct snap_subject *drop)
+{
+	uint64_t n = 0;
+
+	if (KS_NET_STAGE(drop->who.object) != KS_NET_RECEIVED)
+		return 0;
+	for (size_t i = 0; i < side->n; i++)
+		if (is(side, side->s[i], KS_NET_WAY) &&
+		    nic_of(side, side->s[i]) == KS_NET_NIC(drop->who.object))
+			n += side->s[i]->n[KS_C_NET_COPIES];
+	return n < drop->n[KS_C_NET_DROPS] ? n : drop->n[KS_C_NET_DROPS];
 }
 
 static void add_drops(const struct side *side, struct row *row)
@@ -298,6 +318,11 @@ static void add_drops(const struct side *side, struct row *row)
 				r, "reason",
 				net_reasons__function(side->reasons, KS_NET_UPPER(s->who.object)));
 		row__u64(r, "count", s->n[KS_C_NET_DROPS]);
+		row__u64(r, "copies", dead_copies(side, s));
+		row__text(r, "toward",
+			  KS_NET_TOWARD(s->who.part)
+				  ? nic_name(side->nics, KS_NET_TOWARD(s->who.part))
+				  : NULL);
 	}
 }
 
@@ -334,9 +359,10 @@ static void add_device(const struct net_nic *nic, bool sent, struct row *row)
 		 sent ? b->tx_errors - a->tx_errors : b->rx_errors - a->rx_errors);
 }
 
-/* How far did answers to a guest's DHCP requests come? */
+/* What has no answer; and how far did those to a guest's DHCP requests come? */
 static void add_bridge(const struct side *side, const struct net_nic *nic, struct row *row)
 {
+	struct net_unanswered u;
 	struct list own = {};
 	uint64_t replies = 0;
 
@@ -347,14 +373,20 @@ static void add_bridge(const struct side *side, const struct net_nic *nic, struc
 	free(own.s);
 	row__text(row, "bridge", nic->master ? nic_name(side->nics, nic->master) : NULL);
 	row__u64(row, "bridge_dhcp_replies", replies);
+	u = net_memory__unanswered(side->nics, side->part >> 1, replies);
+	row__u64(row, "arp_unanswered", u.arp);
+	row__u64(row, "dhcp_unanswered", u.dhcp);
+	row__u64(row, "dhcp_replies_lost", u.replies);
 }
 
-/* Of what came to a tap in this interval: what was neither dropped nor, by its own count, taken. */
-static uint64_t in_ring(const struct snap_subject *all, const struct row *row)
+/* What waits in a tap's ring. It is looked for only where there may be something. */
+static uint64_t in_ring(const struct side *side, const struct snap_subject *all,
+			const struct row *row)
 {
 	uint64_t gone = row__get_u64(row, "device_packets") + row__get_u64(row, "device_dropped");
+	uint64_t came = all ? all->n[KS_C_NET_PACKETS] : 0;
 
-	return less(all ? all->n[KS_C_NET_PACKETS] : 0, gone);
+	return net_memory__in_ring(side->nics, side->part >> 1, came > gone);
 }
 
 static void add_side(const struct side *side, const struct net_nic *nic, struct row *vm)
@@ -381,14 +413,33 @@ static void add_side(const struct side *side, const struct net_nic *nic, struct 
 	add_ways(side, row);
 	add_drops(side, row);
 	if (!tx && !(nic->flags & KS_NIC_MACVTAP))
-		row__u64(row, "in_ring", in_ring(all_of(side), row));
+		row__u64(row, "in_ring", in_ring(side, all_of(side), row));
+	row__bool(row, "one_way", nic->one_way[side->part & 1]);
+}
+
+static void remember(struct side *side, uint32_t number)
+{
+	uint64_t packets[2] = {}, unicast[2] = {};
+
+	for (uint32_t dir = 0; dir < 2; dir++) {
+		const struct snap_subject *all;
+
+		side->part = number << 1 | dir;
+		all = all_of(side);
+		if (!all)
+			continue;
+		packets[dir] = all->n[KS_C_NET_PACKETS];
+		unicast[dir] =
+			less(packets[dir], all->n[KS_C_NET_BROADCAST] + all->n[KS_C_NET_MULTICAST]);
+	}
+	net_memory__interval(&side->nics->nic[number], packets, unicast);
 }
 
 /* Did anything happen there in the interval? */
 static bool any(const struct side *side)
 {
 	for (size_t i = 0; i < side->n; i++) {
-		if (side->s[i]->who.part != side->part)
+		if (KS_NET_PART(side->s[i]->who.part) != side->part)
 			continue;
 		for (int c = 0; c < KS_COUNTERS; c++)
 			if (side->s[i]->n[c])
@@ -411,14 +462,17 @@ void net_rows__vm(const struct delta *d, struct net_nics *nics, struct net_reaso
 
 		if (!nic->netns || nic->vm != vm->number || nic->pid != vm->pid)
 			continue;
+		remember(&side, i);
 		for (uint32_t dir = 0; dir < 2; dir++) {
 			side.part = i << 1 | dir;
 			if (nic->alive || any(&side))
 				add_side(&side, nic, row);
 		}
 	}
-	for (size_t i = 0; i < list.n; i++) /* their numbers are not free yet */
+	for (size_t i = 0; i < list.n; i++) { /* their numbers are not free yet */
 		net_nics__get(nics, KS_NET_NIC(list.s[i]->who.object));
+		net_nics__get(nics, KS_NET_TOWARD(list.s[i]->who.part));
+	}
 	free(list.s);
 }
 

@@ -115,6 +115,19 @@ static void ways(struct text *t, const struct row *nic)
 	text__table_end(t);
 }
 
+/* "eth0 queue"; "virbr0 -> eth0": there, and where it would have gone. */
+static const char *place_of(struct text *t, const struct row *drop)
+{
+	const char *at = text__safe(t, row__get_text(drop, "at"), 16);
+	const char *stage = row__get_text(drop, "stage"), *to = row__get_text(drop, "toward");
+
+	if (strcmp(stage, "received"))
+		return text__format(t, "%s %s", at, stage);
+	return to ? text__format(t, "%s %s %s", at, text__opts(t)->unicode ? "→" : "->",
+				 text__safe(t, to, 16))
+		  : at;
+}
+
 static void drops(struct text *t, const struct row *nic, uint64_t elapsed_ns)
 {
 	const struct rows *list = row__get_rows(nic, "drops");
@@ -126,13 +139,15 @@ static void drops(struct text *t, const struct row *nic, uint64_t elapsed_ns)
 	text__column(t, "/s", TEXT_RIGHT, 0);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct row *d = list->row[i];
-		const char *stage = row__get_text(d, "stage");
+		uint64_t count = row__get_u64(d, "count"), copies = row__get_u64(d, "copies");
 
-		text__cell(t, text__format(t, "%s %s", text__safe(t, row__get_text(d, "at"), 16),
-					   strcmp(stage, "received") ? stage : ""));
-		text__cell(t, text__safe(t, row__get_text(d, "reason"), 40));
-		text__cell_color(t, text__exact(t, row__get_u64(d, "count")), TEXT_RED);
-		text__cell(t, text__rate(t, row__get_u64(d, "count"), elapsed_ns));
+		text__cell(t, place_of(t, d));
+		text__cell(t, text__format(t, "%s%s", text__safe(t, row__get_text(d, "reason"), 40),
+					   copies == count ? " (copies)"
+					   : copies	   ? " (some of copies)"
+							   : ""));
+		text__cell_color(t, text__exact(t, count), TEXT_RED);
+		text__cell(t, text__rate(t, count, elapsed_ns));
 	}
 	text__table_end(t);
 }
@@ -145,18 +160,20 @@ static void device(struct text *t, const struct row *nic)
 	uint64_t dropped = row__get_u64(nic, "device_dropped"),
 		 waits = row__get_u64(nic, "in_ring");
 	uint64_t apart = ours > theirs ? ours - theirs : theirs - ours;
+	uint64_t errors = row__get_u64(nic, "device_errors");
 
 	if (!row__field(nic, "device_packets"))
 		return;
 	if (waits > ours / 1000)
-		text__line(t, "  %s of them were in its ring when the interval ended",
-			   text__exact(t, waits));
+		text__line(t, "  %s packet%s %s in its ring when the interval ended",
+			   text__exact(t, waits), waits == 1 ? "" : "s",
+			   waits == 1 ? "was" : "were");
 	if ((apart > ours / 1000 && apart != waits) || dropped)
 		text__line(t,
-			   "  the interface itself has counted %s packets, %s dropped and %s "
-			   "errors",
-			   text__exact(t, theirs), text__exact(t, dropped),
-			   text__exact(t, row__get_u64(nic, "device_errors")));
+			   "  the interface itself has counted %s packet%s, %s dropped and %s "
+			   "error%s",
+			   text__exact(t, theirs), theirs == 1 ? "" : "s", text__exact(t, dropped),
+			   text__exact(t, errors), errors == 1 ? "" : "s");
 }
 
 void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
@@ -182,10 +199,11 @@ void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 			continue;
 		}
 		text__colored(
-			t, TEXT_BOLD, "%s   %s   guest %s   %s packets   %s/s   %s/s%s%s%s",
+			t, TEXT_BOLD, "%s   %s   guest %s   %s packet%s   %s/s   %s/s%s%s%s",
 			text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
 			text__safe(t, row__get_text(nic, "name"), 16), is_rx(nic) ? "RX" : "TX",
-			text__exact(t, packets), text__rate(t, packets, elapsed_ns),
+			text__exact(t, packets), packets == 1 ? "" : "s",
+			text__rate(t, packets, elapsed_ns),
 			text__byte_rate(t, row__get_u64(nic, "bytes"), elapsed_ns),
 			broad ? text__format(t, "   broadcast %s", text__exact(t, broad)) : "",
 			multi ? text__format(t, "   multicast %s", text__exact(t, multi)) : "",

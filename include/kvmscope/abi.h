@@ -419,9 +419,13 @@ struct ks_nic {
 	__u16 vm;     /* the VM's number, with KS_NIC_VM */
 	/* the kernel side's */
 	__u32 tx, rx; /* subjects: all packets that the guest sent, that it was sent */
-	/* a VM's: a DHCP request was sent, and no answer has been seen; a bridge's: by one of its
+	/*
+	 * A VM's: requests that it has sent and that nothing has answered, and since when
+	 * (CLOCK_MONOTONIC ns). User space sets those to 0 that it has told of. A bridge's
+	 * asked_dhcp: one of its VMs has asked.
 	 */
-	__u32 asked_dhcp;
+	__u32 asked_arp, asked_dhcp;
+	__u64 asked_arp_t, asked_dhcp_t;
 	__u16 ways[2]; /* so many, by direction */
 	/* ways that were taken last: parent (24 bits), interface (16), the way's number (24) */
 	__u64 way[2][8];
@@ -431,16 +435,21 @@ struct ks_nic {
  * Subjects of packets. part: number of the VM's interface << 1 | direction. object, by kind:
  *   all    everything of that interface and direction
  *   way    what came to an interface (number << 16), by way of another subject (<< 32; 0: there
- *          it was first seen)
+ *          it was first seen; KS_WAY_HOST: likewise, and it is the host's own)
  *   drop   what died at an interface (number << 16), at a stage (low byte), and why (<< 32): the
  *          kernel's reason, or
  *   drop_at  the low half of the address of the code that freed it
+ * Of what died, part has the number of the interface that it was on its way to, << 16; 0: not
+ * known.
  */
 enum ks_net_kind { KS_NET_ALL = 1, KS_NET_WAY, KS_NET_DROP, KS_NET_DROP_AT };
 #define KS_NET_KIND(object)  ((__u8)((object) >> 8))
 #define KS_NET_STAGE(object) ((__u8)(object))
 #define KS_NET_NIC(object)   ((__u16)((object) >> 16))
 #define KS_NET_UPPER(object) ((__u32)((object) >> 32))
+#define KS_NET_PART(part)    ((__u16)(part))
+#define KS_NET_TOWARD(part)  ((__u16)((part) >> 16))
+#define KS_WAY_HOST	     0xffffff
 #define KS_NET_OBJECT(upper, nic, kind, stage) \
 	((__u64)(upper) << 32 | (__u64)(nic) << 16 | (__u64)(kind) << 8 | (stage))
 

@@ -260,10 +260,14 @@ run_net_routed_tap() {
 	in_ns ip neigh add 10.9.0.2 lladdr 52:54:00:00:00:01 dev vnet0
 	net_vm vm web1 vnet0
 	net_vm world world wire/packet
+	vm_ns=$ns-in
+	net_vm host host vnet0/packet
+	vm_ns=
 	scope_start scope net -j
 	say vm "frame $(ip_frame "$(mac_of vnet0)")" "send 0 307"
 	say world "frame $(ip_frame "$(mac_of eth0)" 0a080002 0a090002)" "send 0 109"
-	say vm "take 0 109 1000"
+	say host "frame $(frame $a $n)" "send 0 53"
+	say vm "take 0 162 1000"
 	scope_end scope $scope_pid
 	counters counters vnet0 eth0
 }
@@ -271,10 +275,10 @@ run_net_routed_tap() {
 check_net_routed_tap() {
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
 	same "hops out" '["vnet0>eth0 forward 307", "eth0>eth0 queue 307"]' scope.out 'hops("web1"; "vnet0"; "tx")'
-	same "hops in" '["eth0>vnet0 forward 109", "vnet0>vnet0 queue 109"]' scope.out 'hops("web1"; "vnet0"; "rx")'
-	same "taken out of the ring" 109 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
-	same "ways" '[["vnet0 > eth0", 307], ["eth0 > vnet0", 109]]' scope.out \
-		'[nic("web1"; "vnet0"; "tx", "rx").ways[] | [.way, .packets]]'
+	same "hops in" '["eth0>vnet0 forward 109", "vnet0>vnet0 queue 162"]' scope.out 'hops("web1"; "vnet0"; "rx") | sort'
+	same "taken out of the ring" 162 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
+	same "ways" '[["(host) > vnet0", 53], ["eth0 > vnet0", 109], ["vnet0 > eth0", 307]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx", "rx").ways[] | [.way, .packets]] | sort'
 	same "as vnet0 counts" "[$(awk '$1 == "vnet0" { print $2 ", " $3 }' counters)]" scope.out \
 		'[nic("web1"; "vnet0"; "tx", "rx").packets]'
 }

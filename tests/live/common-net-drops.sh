@@ -82,6 +82,7 @@ run_net_too_big() {
 
 check_net_too_big() {
 	same "as the host counts" 41 counted .[0]
+	same "and where to" '"eth0"' scope.out 'nic("web1"; "vnet0"; "tx").drops[].toward'
 	drops "too big" 41 virbr0 received PKT_TOO_BIG ip_forward
 	found too_big 41
 }
@@ -112,6 +113,7 @@ run_net_too_big_for_a_port() {
 }
 
 check_net_too_big_for_a_port() {
+	same "and where to" '"eth0"' scope.out 'nic("web1"; "vnet0"; "tx").drops[].toward'
 	drops "too big" 37 vnet0 received PKT_TOO_BIG br_dev_queue_push_xmit
 	found too_big 37
 }
@@ -142,8 +144,8 @@ check_net_host_drops() {
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
 	same "what went out" '["vnet0>virbr0 forward 83", "virbr0>eth0 forward 23", "eth0>eth0 queue 23"]' scope.out \
 		'hops("web1"; "vnet0"; "tx")'
-	same "what did not" '[[29, "virbr0", "received"], [31, "virbr0", "received"]]' scope.out \
-		'[nic("web1"; "vnet0"; "tx").drops[] | [.count, .at, .stage]] | sort'
+	same "what did not, and where to" '[[29, "virbr0", "received", "eth0"], [31, "virbr0", "received", null]]' scope.out \
+		'[nic("web1"; "vnet0"; "tx").drops[] | [.count, .at, .stage, .toward]] | sort'
 	same "nor in" '[[41, "vnet0", "ring"]]' scope.out '[nic("web1"; "vnet0"; "rx").drops[] | [.count, .at, .stage]]'
 	same "one is said on all kernels" '[["no_neighbour", 29]]' scope.out \
 		'[vm("web1")[].findings[] | select(.finding == "no_neighbour") | [.finding, .count]]'

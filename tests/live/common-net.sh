@@ -85,15 +85,16 @@ tap_add() { # IFACE [OPTION...]
 	END
 }
 
-# net_vm FILE VM TAP...: a VM that obeys, in the namespace "in", or $vm_ns; vm_pid. Its lines go to FILE.say, its answers
+# net_vm FILE VM TAP...: a VM that obeys, in the namespace that it belongs to, or $vm_ns; vm_pid. Its lines go to FILE.say, its answers
 # come to FILE.out.
 net_vm() {
-	local file=$1 name=$2 tap options='' where=${vm_ns:-$ns-in}
+	local file=$1 name=$2 tap options='' where=$ns-in
 	shift 2
 	for tap; do
 		options="$options --tap $tap"
 	done
 	case $1 in */packet) where=$ns-out ;; esac
+	where=${vm_ns:-$where}
 	mkfifo "$file.say"
 	nsenter --net="/run/netns/$where" "$KVMGUEST" -name "guest=$name" --hold $options \
 		<>"$file.say" >"$file.out" 2>"$file.err" &
@@ -165,8 +166,8 @@ check_net_bridge() {
 	holds "it is told" sampled.out '[.[].notes[] | select(startswith("one packet in 10 was followed"))] | must(length == 1)'
 	same "hops in" '["eth0>vnet0 forward 228", "vnet0>vnet0 queue 228"]' scope.out 'hops("web1"; "vnet0"; "rx")'
 	same "taken out of the ring" 228 scope.out 'nic("web1"; "vnet0"; "rx").ring_wait.count'
-	same "no drops but by the host, which knows no such protocol" '[["virbr0", 84]]' scope.out \
-		'[nics("web1")[].drops[] | [.at, .count]]'
+	same "no drops but of copies by the host, which knows no such protocol" '[["virbr0", 84, 84]]' scope.out \
+		'[nics("web1")[].drops[] | [.at, .count, .copies]]'
 	holds "histograms have all of them" scope.out \
 		'[nics("web1")[].hops[] | .packets == .latency.count and .packets == ([.latency.buckets[][2]] | add)] | must(all)'
 	same "as vnet0 counts" "[$(awk '$1 == "vnet0" { print $2 ", " $3 }' counters)]" scope.out \
@@ -479,6 +480,12 @@ check_net_no_route() {
 
 # --- what people ask
 
+# An interval later, or later still: what has had no answer for a second is told.
+tells() { # FINDING
+	scope_report scope $scope_pid
+	grep -q "\"finding\":\"$1\"" scope.out
+}
+
 run_net_arp() {
 	net_begin
 	tap_add vnet0
@@ -487,14 +494,16 @@ run_net_arp() {
 	scope_start scope net -j
 	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090063" "send 0 5"
 	scope_report scope $scope_pid
+	until_true 10 tells arp_unanswered || die "not told"
 	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090001" "send 0 3" "take 0 3 1000"
 	scope_end scope $scope_pid
 }
 
 check_net_arp() {
 	same "requests, replies" '[[5, 0], [3, 3]]' scope.out '[.[].vms[] | select(.name == "web1") |
-		[(.nics[] | select(.direction == "tx").arp_requests), (.nics[] | select(.direction == "rx").arp_replies)]]'
-	same "found" '[["arp_unanswered", 5]]' scope.out '[.[].vms[].findings[]? | [.finding, .count]]'
+		[(.nics[] | select(.direction == "tx").arp_requests), (.nics[] | select(.direction == "rx").arp_replies)]] |
+		map(select(. != [0, 0]))'
+	same "found, once, in a later interval" '[["arp_unanswered", 5]]' scope.out '[.[1:][].vms[].findings[]? | [.finding, .count]]'
 	same "the answer's way" '["virbr0 > vnet0"]' scope.out '[.[-1].vms[].nics[]?.ways[]? | .way | select(endswith("> vnet0"))]'
 }
 
@@ -529,4 +538,6 @@ check_net_hot_plug() {
 	same "seen" 41 scope.out '[.[].vms[] | select(.name == "web3").nics[] | select(.direction == "tx").packets] | add'
 	same "nobody else's; it was flooded to that one" '[0, 41]' scope.out '. as $all | ["tx", "rx"] | map(. as $d | [$all[].vms[] |
 		select(.name == "web2").nics[] | select(.direction == $d).packets] | add)'
+	same "who never takes them is told of as long as they wait" '[[41, 41], [41, 41]]' scope.out '[.[-2:][].vms[] | select(.name == "web2") |
+		[(.nics[] | select(.direction == "rx").in_ring), (.findings[] | select(.finding == "not_taken").count)]]'
 }

@@ -137,6 +137,7 @@ run_net_dhcp() {
 	scope_start scope net -j
 	say vm "frame $(discover)" "send 0 3"
 	scope_report scope $scope_pid
+	until_true 10 tells dhcp_unanswered || die "not told"
 	dnsmasq_begin "$ns-in" virbr0 --dhcp-broadcast
 	say vm "send 0 1"
 	await 'DHCPOFFER' dnsmasq.out
@@ -147,6 +148,8 @@ run_net_dhcp() {
 	in_ns nft add rule bridge f output udp sport 67 drop
 	say vm "send 0 1"
 	until_true 20 has_offers 2 || die "no second offer"
+	scope_report scope $scope_pid
+	until_true 10 tells dhcp_reply_lost || die "not told"
 	scope_end scope $scope_pid
 }
 
@@ -156,10 +159,12 @@ has_offers() {
 
 check_net_dhcp() {
 	same "requests and replies" '[[3, 0], [1, 1], [1, 0]]' scope.out '[.[].vms[] | select(.name == "web1") |
-		[(.nics[] | select(.direction == "tx").dhcp_requests), (.nics[] | select(.direction == "rx").dhcp_replies)]]'
-	same "and those that came as far as virbr0" '[0, 1, 1]' scope.out '[nic("web1"; "vnet0"; "tx").bridge_dhcp_replies]'
-	same "found" '[["dhcp_unanswered"], [], ["dhcp_reply_lost"]]' scope.out '[.[].vms[] | select(.name == "web1") | [.findings[].finding]]'
-	note "$(value scope.out '.[2].vms[] | select(.name == "web1").findings[0].text')"
+		[(.nics[] | select(.direction == "tx").dhcp_requests), (.nics[] | select(.direction == "rx").dhcp_replies)]] |
+		map(select(. != [0, 0]))'
+	same "and those that came as far as virbr0" 2 scope.out '[nic("web1"; "vnet0"; "tx").bridge_dhcp_replies] | add'
+	same "found, each once" '[["dhcp_unanswered", 3], ["dhcp_reply_lost", 1]]' scope.out \
+		'[vm("web1")[].findings[] | [.finding, .count]]'
+	note "$(value scope.out '[vm("web1")[].findings[] | select(.finding == "dhcp_reply_lost").text]')"
 }
 
 # --- counts, at each place, against tcpdump; on a bridge, through NAT, between two guests

@@ -119,6 +119,11 @@ struct sk_buff {
 	__be16 protocol;
 	__u16 network_header;
 	__u8 pkt_type : 3;
+	long unsigned int _skb_refdst;
+};
+
+struct dst_entry {
+	struct net_device *dev;
 };
 
 struct skb_shared_info {
