@@ -187,12 +187,12 @@ static void follow(void *state, struct session *s, struct vms *vms)
 static const char *note(const struct report_ctx *ctx)
 {
 	const struct disk_state *st = ctx->state;
+	struct vm **all;
 
-	return *session__disk_by_task(st->session) ? NULL
-						   : "each VM has a cgroup of its own, by which "
-						     "its requests are told; what has no "
-						     "requests is not seen: bios of device mapper "
-						     "and md, and those that fail before";
+	if (*session__disk_by_task(st->session) || !vms__all(ctx->vms, &all))
+		return NULL;
+	return "requests are told by the VMs' cgroups; what becomes no request is not seen: I/O of "
+	       "device mapper's and md's own disks, and what fails before";
 }
 
 static struct failure *failure(struct disk_state *st, const struct ks_disk_error *who)

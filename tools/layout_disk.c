@@ -143,7 +143,7 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 		text__cell(t, h ? text__ns(t, histogram__percentile(h, 0.99)) : NULL);
 		text__cell(t, v.known ? text__percent(t, v.queue) : NULL);
 		text__cell(t, v.known ? text__percent(t, v.device) : NULL);
-		text__cell(t, v.most);
+		text__cell(t, v.known ? v.most : NULL);
 	}
 	text__table_end(t);
 }

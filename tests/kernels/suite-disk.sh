@@ -158,11 +158,21 @@ run_disk_loop() {
 	truncate -s 16M image
 	losetup /dev/loop0 image
 	disk_run loop loop0 -- --disk-reads 1009 --disk-writes 503 --disk-jobs 2
+	# as text, of a VM that ends within the interval
+	vm_start ended db1 $few_ops --disk /dev/loop0 --disk-reads 307
+	scope_start text disk
+	vm_go ended
+	vm_end ended $vm_pid
+	scope_end text $scope_pid
 	losetup -d /dev/loop0
 }
 
 check_disk_loop() {
 	disk_counts loop 1009 503 4096
+	same "it has ended: nobody knows what it asked for, but what devices did" '[null, null, null, null, [], 4132864, 2060288]' \
+		loop.out 'vm("db1")[0] | [.vm_read_bytes, .vm_written_bytes, .storage_read_bytes, .storage_written_bytes, .images,
+			.device_read_bytes, .device_written_bytes]'
+	says text.out '^db1 +- +- +1.20 MiB +- +- +0 B$'
 	holds "its file" loop.out '[disk("db1"; "loop0"; "read").alias] | must(all(endswith("/image")))'
 }
 
