@@ -107,7 +107,7 @@ static __noinline void leaves(const struct sk_buff *skb, const struct net_device
 		rx = guest_gets(c, nic, skb);
 	f = flight_here(c, set, (__u64)skb);
 	if (f && f->nic == nic->nr && KS_FLIGHT_STAGE(f) == KS_NET_QUEUED) {
-		f->t = queue_left(f);
+		f->t = f->key == KS_FLIGHT_AGAIN ? clock_next(f->t) : queue_left(f);
 		f->iif = flight_iif(skb, ring ? KS_NET_RING : KS_NET_PASSED);
 		f->key = KS_FLIGHT_NO_KEY;
 		if (!f->rx && !(nic->flags & (KS_NIC_VM | KS_NIC_PASSES)) && !cfg_net_driver)
@@ -171,6 +171,7 @@ int net__net_dev_xmit_btf(__u64 *ctx)
 	if ((__u32)ctx[1] == NETDEV_TX_BUSY) {
 		t->n[KS_C_NET_REQUEUES]++;
 		f->iif = KS_FLIGHT_IIF(f) | KS_NET_QUEUED << 24;
+		f->key = KS_FLIGHT_AGAIN;
 		return 0;
 	}
 	net_record(subject, KS_M_NET_DRIVER, time_between(f->t, clock_next(f->t)));

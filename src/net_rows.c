@@ -94,7 +94,7 @@ static const struct snap_subject *all_of(const struct side *side)
 struct hop {
 	uint32_t from, to;
 	enum ks_metric metric;
-	uint64_t packets;
+	uint64_t packets, requeues;
 	struct histogram hist;
 };
 
@@ -111,7 +111,8 @@ static void add_hop(const struct side *side, struct hops *h, const struct snap_s
 	struct hop *hop = NULL;
 
 	delta__subject_hist(side->d, s, metric, &hist);
-	if (!hist.count && (metric != KS_M_NET_HOP || !s->n[KS_C_NET_PACKETS]))
+	if (!hist.count && !(metric == KS_M_NET_HOP && s->n[KS_C_NET_PACKETS]) &&
+	    !(metric == KS_M_NET_DRIVER && s->n[KS_C_NET_REQUEUES]))
 		return;
 	for (size_t i = 0; i < h->n && !hop; i++)
 		if (h->list[i].from == from && h->list[i].to == nic_of(side, s) &&
@@ -123,6 +124,7 @@ static void add_hop(const struct side *side, struct hops *h, const struct snap_s
 		*hop = (struct hop){.from = from, .to = nic_of(side, s), .metric = metric};
 	}
 	hop->packets += metric == KS_M_NET_HOP ? s->n[KS_C_NET_PACKETS] : hist.count;
+	hop->requeues += metric == KS_M_NET_DRIVER ? s->n[KS_C_NET_REQUEUES] : 0;
 	histogram__add(&hop->hist, &hist);
 }
 
@@ -166,6 +168,8 @@ static void add_hops(const struct side *side, struct row *row)
 			row__u64(r, "packets", h->packets);
 		else
 			row__null(r, "packets");
+		if (h->metric == KS_M_NET_DRIVER)
+			row__u64(r, "requeues", h->requeues);
 		row__hist(r, "latency", &h->hist);
 	}
 	free(hops.list);

@@ -91,6 +91,22 @@ static void histograms(struct text *t, const char *vm, const struct row *nic)
 			ring, 'n');
 }
 
+/* What drivers have refused; with --driver. */
+static void requeues(struct text *t, const struct row *nic)
+{
+	const struct rows *list = row__get_rows(nic, "hops");
+
+	for (size_t i = 0; i < list->n; i++) {
+		uint64_t n = row__field(list->row[i], "requeues")
+				     ? row__get_u64(list->row[i], "requeues")
+				     : 0;
+
+		if (n)
+			text__line(t, "  %s refused a packet %s time%s, which was queued again",
+				   hop_name(t, list->row[i]), text__exact(t, n), n == 1 ? "" : "s");
+	}
+}
+
 /* All ways, where there is more than one or it does not just lead on. */
 static void ways(struct text *t, const struct row *nic)
 {
@@ -211,6 +227,7 @@ void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 				? text__format(t, "   segments %s", text__exact(t, segments))
 				: "");
 		hops(t, nic);
+		requeues(t, nic);
 		ways(t, nic);
 		drops(t, nic, elapsed_ns);
 		device(t, nic);

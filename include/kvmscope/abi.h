@@ -483,6 +483,7 @@ struct ks_flight {
 /* Of an interface, by the low half of its address, and a CPU: addresses are 4096 apart. */
 #define KS_FLIGHT_KEY(dev, cpu) ((dev) + (cpu))
 #define KS_FLIGHT_NO_KEY	~0U
+#define KS_FLIGHT_AGAIN		(~0U - 1) /* its driver has refused it, and it is on the queue again */
 
 #define KS_FLIGHT_WAYS		4
 #define KS_FLIGHT_SETS_SHIFT	14

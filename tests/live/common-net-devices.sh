@@ -305,6 +305,56 @@ check_net_reordered() {
 		.latency.buckets[] | select(.[0] > 40000000)[2]] | add | must(. >= 49 and . < 61)'
 }
 
+# --- eth0's driver refuses what its peer's ring has no room for (from v6.16 on, dc82a33297fc, and in stable ones); so it is put back
+
+requeued_trace_end() {
+	echo 0 >"$trace/events/enable"
+	rmdir "$trace"
+	net_end
+}
+
+run_net_requeued() {
+	local thread
+	trace=$tracing/instances/ks$$
+	net_begin
+	ethtool --version >/dev/null 2>&1 || skip "no ethtool here"
+	tap_add vnet0
+	ip netns exec "$ns-out" ethtool -K wire gro on || skip "this kernel's veth has no GRO"
+	in_ns ethtool -K eth0 tso off >/dev/null
+	echo 1 | ip netns exec "$ns-out" tee /sys/class/net/wire/threaded >/dev/null || skip "this kernel has no threads for NAPI"
+	in_ns tc qdisc add dev eth0 root pfifo limit 1000 || skip "this kernel has no pfifo"
+	net_vm vm web1 vnet0
+	# who empties the ring has to wait while the guest sends
+	for thread in $(grep -l '^napi/wire' /proc/[0-9]*/comm | sed 's/.*proc.\([0-9]*\).*/\1/'); do
+		taskset -p 1 "$thread" >/dev/null
+		renice -n 19 -p "$thread" >/dev/null
+	done
+	taskset -p 1 $vm_pid >/dev/null
+	mkdir "$trace" || skip "no instances of tracefs here"
+	trap requeued_trace_end EXIT
+	echo 'name == "eth0" && rc == 16' >"$trace/events/net/net_dev_xmit/filter"
+	echo 1 >"$trace/events/net/net_dev_xmit/enable"
+	scope_start scope net --driver -j
+	say vm "frame $(frame $n $a)" "send 0 401" "send 0 401" "send 0 401"
+	until_true 20 empty_qdisc
+	scope_end scope $scope_pid
+	grep -c 'net_dev_xmit: dev=eth0' "$trace/trace" >refused || true
+	in_ns tc -s qdisc show dev eth0 | sed -n 's/^ backlog .*requeues \([0-9]*\).*/\1/p' >requeues
+	counted out wire "$ns-out"
+	[ "$(cat refused)" -gt 0 ] || skip "this kernel's veth refuses nothing"
+}
+
+check_net_requeued() {
+	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "as the kernel traces it" "$(cat refused)" scope.out \
+		'[nic("web1"; "vnet0"; "tx").hops[] | select(.stage == "driver").requeues] | add'
+	at_most "what the qdisc counts is that, or more" "$(cat refused)" "$(cat requeues)"
+	same "each is one" '["eth0>eth0 driver 1203", "eth0>eth0 queue 1203", "vnet0>eth0 forward 1203"]' scope.out \
+		'hops("web1"; "vnet0"; "tx") | sort'
+	same "all came out there" 1203 out .[0]
+	note "$(cat refused) refused"
+}
+
 # --- Open vSwitch's datapath instead of a bridge, with two flows and none of its daemons
 
 run_net_ovs() {

@@ -540,4 +540,6 @@ check_net_hot_plug() {
 		select(.name == "web2").nics[] | select(.direction == $d).packets] | add)'
 	same "who never takes them is told of as long as they wait" '[[41, 41], [41, 41]]' scope.out '[.[-2:][].vms[] | select(.name == "web2") |
 		[(.nics[] | select(.direction == "rx").in_ring), (.findings[] | select(.finding == "not_taken").count)]]'
+	same "and of nothing else" '["not_taken", "not_taken"]' scope.out \
+		'[.[-2:][].vms[] | select(.name == "web2").findings[].finding]'
 }
