@@ -330,6 +330,7 @@ run_net_requeued() {
 		renice -n 19 -p "$thread" >/dev/null
 	done
 	taskset -p 1 $vm_pid >/dev/null
+	chrt -f -p 50 $vm_pid >/dev/null 2>&1 || true # where there is such
 	mkdir "$trace" || skip "no instances of tracefs here"
 	trap requeued_trace_end EXIT
 	echo 'name == "eth0" && rc == 16' >"$trace/events/net/net_dev_xmit/filter"
