@@ -59,7 +59,7 @@ static __always_inline void look_at_received(__u32 nr, struct ks_tally *t,
 		t->n[KS_C_NET_BROADCAST]++;
 	else if (type == PACKET_MULTICAST)
 		t->n[KS_C_NET_MULTICAST]++;
-	if (!nic || (protocol != ETH_P_ARP_BE && !nic->asked_dhcp))
+	if (!nic || (protocol != ETH_P_ARP_BE && !nic->dhcp_xid))
 		return;
 	header = (const void *)skb->head + skb->network_header;
 	if (protocol == ETH_P_ARP_BE) {
@@ -67,12 +67,15 @@ static __always_inline void look_at_received(__u32 nr, struct ks_tally *t,
 			t->n[KS_C_NET_ARP_REQUESTS]++;
 		} else {
 			t->n[KS_C_NET_ARP_REPLIES]++;
-			nic->asked_arp = 0;
+			if (arp_sender(header) == nic->arp_target)
+				nic->asked_arp = 0;
 		}
 	} else if (protocol == ETH_P_IP_BE &&
-		   udp_ports(header) == (PORT_BOOTPC << 16 | PORT_BOOTPS)) {
+		   udp_ports(header) == (PORT_BOOTPC << 16 | PORT_BOOTPS) &&
+		   dhcp_xid(header) == nic->dhcp_xid) {
 		t->n[KS_C_NET_DHCP_REPLIES]++;
 		nic->asked_dhcp = 0;
+		nic->dhcp_xid = 0;
 	}
 }
 

@@ -75,6 +75,25 @@ static __always_inline __u32 arp_operation(const void *network_header)
 	return word_at(network_header) >> 48;
 }
 
+/* IPv4 addresses in an ARP packet: whose it is, and whom it asks for. */
+static __always_inline __u32 arp_sender(const void *network_header)
+{
+	return word_at(network_header + 14);
+}
+
+static __always_inline __u32 arp_target(const void *network_header)
+{
+	return word_at(network_header + 24);
+}
+
+/* What a DHCP request and its replies have in common; not 0. */
+static __always_inline __u32 dhcp_xid(const void *network_header)
+{
+	__u32 udp = (word_at(network_header) & 0xf) * 4;
+
+	return word_at(network_header + udp + 8) >> 32 ?: 1;
+}
+
 /* An IPv4 packet's UDP ports: source in the low half; 0: it is no UDP. */
 static __always_inline __u32 udp_ports(const void *network_header)
 {

@@ -9,6 +9,23 @@
 #include "net_look.bpf.h"
 #include "net_way.bpf.h"
 
+/*
+ * An ARP request waits for a reply: but not an announcement, by which a guest asks for its own
+ * address, nor a probe whether somebody has it (RFC 5227). While one target's is waited for, those
+ * for others are not looked at: a gateway that answers does not hide a neighbour that does not.
+ */
+static __always_inline void arp_asks(__u32 nr, const void *header)
+{
+	__u32 from = arp_sender(header), to = arp_target(header);
+	struct ks_nic *nic = nic_get(nr);
+
+	if (!nic || !from || from == to || (nic->asked_arp && nic->arp_target != to))
+		return;
+	nic->arp_target = to;
+	if (!nic->asked_arp++)
+		nic->asked_arp_t = bpf_ktime_get_ns();
+}
+
 /* Of what a guest sent: an ARP packet, or one to the broadcast address. */
 static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *header,
 				    __u16 protocol)
@@ -21,9 +38,7 @@ static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *he
 			return;
 		}
 		t->n[KS_C_NET_ARP_REQUESTS]++;
-		nic = nic_get(nr);
-		if (nic && !nic->asked_arp++)
-			nic->asked_arp_t = bpf_ktime_get_ns();
+		arp_asks(nr, header);
 	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
 		t->n[KS_C_NET_DHCP_REQUESTS]++;
 		nic = nic_get(nr);
@@ -31,6 +46,7 @@ static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *he
 			return;
 		if (!nic->asked_dhcp++)
 			nic->asked_dhcp_t = bpf_ktime_get_ns();
+		nic->dhcp_xid = dhcp_xid(header);
 		bridge = nic_get(nic->master);
 		if (bridge)
 			bridge->asked_dhcp = 1;

@@ -41,6 +41,12 @@ static const struct net_link *find_link(const struct net_space *s, const struct 
 	return l && net_homes__is_macvtap(l) ? l : NULL;
 }
 
+static bool is_tap(const struct net_link *l)
+{
+	return net_homes__is_macvtap(l) || !strcmp(l->kind, "tun");
+}
+
+/* In the namespace of its VMM's process. */
 static const struct net_link *find_near(const struct net_nics *n, const struct vm *vm,
 					const struct vm_nic *nic, struct net_space **ret)
 {
@@ -48,11 +54,7 @@ static const struct net_link *find_near(const struct net_nics *n, const struct v
 
 	*ret = net_homes__own(n, vm);
 	l = *ret ? find_link(*ret, nic) : NULL;
-	if (!l) {
-		*ret = n->space[0];
-		l = find_link(*ret, nic);
-	}
-	return l;
+	return l && is_tap(l) ? l : NULL;
 }
 
 static bool is_looked_for(const struct vm *vm)
@@ -70,13 +72,31 @@ static const struct net_link *find_free(const struct net_nics *n, struct vm **al
 	const struct net_link *l = find_link(s, nic);
 	struct net_space *at;
 
-	if (!l || (!net_homes__is_macvtap(l) && (strcmp(l->kind, "tun") || !l->carrier)))
+	if (!l || !is_tap(l) || (!net_homes__is_macvtap(l) && !l->carrier))
 		return NULL;
 	for (size_t i = 0; i < n_vms; i++)
 		for (size_t k = 0; all[i]->alive && k < all[i]->n_nics; k++)
 			if (find_near(n, all[i], &all[i]->nics[k], &at) == l)
 				return NULL;
 	return l;
+}
+
+/* Another VM's, that is not in its VMM's namespace either: one of the two would get the other's. */
+static bool has_namesake(const struct net_nics *n, struct vm **all, size_t n_vms,
+			 const struct vm *vm, const struct vm_nic *nic)
+{
+	struct net_space *at;
+
+	for (size_t i = 0; i < n_vms; i++)
+		for (size_t k = 0; all[i] != vm && all[i]->alive && k < all[i]->n_nics; k++) {
+			const struct vm_nic *other = &all[i]->nics[k];
+
+			if (other->ifindex == nic->ifindex &&
+			    (nic->ifindex || !strcmp(other->name, nic->name)) &&
+			    !find_near(n, all[i], other, &at))
+				return true;
+		}
+	return false;
 }
 
 const struct net_link *net_homes__find(const struct net_nics *n, struct vm **all, size_t n_vms,
@@ -88,12 +108,16 @@ const struct net_link *net_homes__find(const struct net_nics *n, struct vm **all
 	if (l)
 		return l;
 	*ret_space = NULL;
-	for (size_t i = 0; i < n->n_spaces; i++) {
-		const struct net_link *in =
-			n->space[i]->third ? find_free(n, all, n_vms, n->space[i], nic) : NULL;
+	if (has_namesake(n, all, n_vms, vm, nic))
+		return NULL;
+	for (size_t i = 0; i < n->n_spaces; i++) { /* the first is kvmscope's own */
+		const struct net_link *in = !i || n->space[i]->third
+						    ? find_free(n, all, n_vms, n->space[i], nic)
+						    : NULL;
 
 		if (!in)
 			continue;
+		n->space[i]->in_use = true; /* as long as it may be it */
 		if (l)
 			return NULL; /* which of the two? */
 		l = in;
@@ -172,23 +196,29 @@ static void look_through(struct search *f, const char *dir, bool numbers, const 
 		closedir(d);
 }
 
-static size_t count_missing(const struct net_nics *n, struct vm **all, size_t n_vms)
+static size_t count_missing(const struct net_nics *n, struct vm **all, size_t n_vms,
+			    size_t *ret_elsewhere)
 {
 	struct net_space *at;
 	size_t missing = 0;
 
+	*ret_elsewhere = 0;
 	for (size_t i = 0; i < n_vms; i++)
-		for (size_t k = 0; is_looked_for(all[i]) && k < all[i]->n_nics; k++)
+		for (size_t k = 0; is_looked_for(all[i]) && k < all[i]->n_nics; k++) {
 			missing += !net_homes__find(n, all, n_vms, all[i], &all[i]->nics[k], &at);
+			*ret_elsewhere += !find_near(n, all[i], &all[i]->nics[k], &at);
+		}
 	return missing;
 }
 
 void net_homes__look(struct net_nics *n, struct vm **all, size_t n_vms, bool again)
 {
 	struct search f = {.n = n, .all = all, .n_vms = n_vms};
-	size_t missing = count_missing(n, all, n_vms);
+	size_t elsewhere, missing = count_missing(n, all, n_vms, &elsewhere);
 
-	if (!missing || (!again && missing == n->missing && ++n->looks < LOOK_EVERY)) {
+	/* kvmscope's own namespace may have one of that name, and others, too */
+	if (!(again ? elsewhere : missing) ||
+	    (!again && missing == n->missing && ++n->looks < LOOK_EVERY)) {
 		n->missing = missing;
 		return;
 	}
@@ -200,5 +230,5 @@ void net_homes__look(struct net_nics *n, struct vm **all, size_t n_vms, bool aga
 	look_through(&f, "/run/netns", false, "");
 	look_through(&f, n->proc_root, true, "/ns/net");
 	free(f.seen);
-	n->missing = count_missing(n, all, n_vms);
+	n->missing = count_missing(n, all, n_vms, &elsewhere);
 }

@@ -4,7 +4,9 @@
 #include "net_memory.h"
 
 #define NS_PER_S      1000000000ULL
-#define ANSWER_WITHIN NS_PER_S
+#define ARP_WITHIN    NS_PER_S
+#define DHCP_WITHIN   (5 * NS_PER_S)  /* dnsmasq pings an address for 3 s before it offers it */
+#define DHCP_UNTIL    (30 * NS_PER_S) /* a reply is looked for, which costs all that is received */
 #define ONE_WAY_AFTER (30 * NS_PER_S) /* since it was both ways: ARP asks again as often */
 #define ONE_WAY_LEAST 10	      /* no finding for a handful of packets */
 
@@ -31,11 +33,11 @@ void net_memory__interval(struct net_nic *nic, const uint64_t packets[2], const 
 }
 
 /* Those that are old enough; they are not told of again. */
-static uint64_t take(uint32_t *asked, uint64_t since, uint64_t now)
+static uint64_t take(uint32_t *asked, uint64_t age, uint64_t within)
 {
 	uint64_t n = *asked;
 
-	if (!n || now - since < ANSWER_WITHIN)
+	if (!n || age < within)
 		return 0;
 	*asked = 0;
 	return n;
@@ -49,8 +51,10 @@ struct net_unanswered net_memory__unanswered(struct net_nics *n, uint32_t number
 	uint64_t now = now_ns();
 
 	nic->replies += replies;
-	u.arp = take(&k->asked_arp, k->asked_arp_t, now);
-	u.dhcp = take(&k->asked_dhcp, k->asked_dhcp_t, now);
+	u.arp = take(&k->asked_arp, now - k->asked_arp_t, ARP_WITHIN);
+	u.dhcp = take(&k->asked_dhcp, now - k->asked_dhcp_t, DHCP_WITHIN);
+	if (!k->asked_dhcp && now - k->asked_dhcp_t >= DHCP_UNTIL)
+		k->dhcp_xid = 0;
 	u.replies = u.dhcp ? nic->replies : 0;
 	if (!k->asked_dhcp)
 		nic->replies = 0;

@@ -246,8 +246,11 @@ static void find_taps(struct net_nics *n, struct vm **all, size_t n_vms, struct 
 			while (n->space[at] != s)
 				at++;
 			p = &plan[at][l - s->link];
-			if (p->vm)
+			if (p->vm) {
+				if (p->vm != all[i])
+					tell_missing(n, all[i], &all[i]->nics[k]);
 				continue;
+			}
 			p->vm = all[i];
 			p->flags |= KS_NIC_VM | (net_homes__is_macvtap(l) ? KS_NIC_MACVTAP : 0);
 		}

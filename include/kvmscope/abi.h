@@ -421,10 +421,12 @@ struct ks_nic {
 	__u32 tx, rx; /* subjects: all packets that the guest sent, that it was sent */
 	/*
 	 * A VM's: requests that it has sent and that nothing has answered, and since when
-	 * (CLOCK_MONOTONIC ns). User space sets those to 0 that it has told of. A bridge's
-	 * asked_dhcp: one of its VMs has asked.
+	 * (CLOCK_MONOTONIC ns). User space sets those to 0 that it has told of. ARP's are for
+	 * arp_target, one at a time; dhcp_xid: replies to that are looked for, 0: to none. A
+	 * bridge's asked_dhcp: one of its VMs has asked.
 	 */
 	__u32 asked_arp, asked_dhcp;
+	__u32 arp_target, dhcp_xid; /* as in the packet */
 	__u64 asked_arp_t, asked_dhcp_t;
 	__u16 ways[2]; /* so many, by direction */
 	/* ways that were taken last: parent (24 bits), interface (16), the way's number (24) */

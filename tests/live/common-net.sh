@@ -492,7 +492,10 @@ run_net_arp() {
 	net_vm vm web1 vnet0
 	in_ns ip addr add 10.9.0.1/24 dev virbr0
 	scope_start scope net -j
-	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090063" "send 0 5"
+	# of nobody; an announcement, which is for nobody to answer; and of one that answers
+	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090063" "send 0 5" \
+		"frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090002" "send 0 7" \
+		"frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090001" "send 0 3" "take 0 3 1000"
 	scope_report scope $scope_pid
 	until_true 10 tells arp_unanswered || die "not told"
 	say vm "frame ffffffffffff${a}08060001080006040001${a}0a0900020000000000000a090001" "send 0 3" "take 0 3 1000"
@@ -500,7 +503,7 @@ run_net_arp() {
 }
 
 check_net_arp() {
-	same "requests, replies" '[[5, 0], [3, 3]]' scope.out '[.[].vms[] | select(.name == "web1") |
+	same "requests, replies" '[[15, 3], [3, 3]]' scope.out '[.[].vms[] | select(.name == "web1") |
 		[(.nics[] | select(.direction == "tx").arp_requests), (.nics[] | select(.direction == "rx").arp_replies)]] |
 		map(select(. != [0, 0]))'
 	same "found, once, in a later interval" '[["arp_unanswered", 5]]' scope.out '[.[1:][].vms[].findings[]? | [.finding, .count]]'
