@@ -24,7 +24,7 @@ static const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* Requests that nobody answered within a second: tx what was asked, rx what came back. */
+/* Requests that nobody answered in time (net_memory.c): tx what was asked, rx what came back. */
 static void unanswered(struct row *vm, const struct row *tx, const struct row *rx)
 {
 	const char *name = row__get_text(tx, "name");
@@ -185,7 +185,7 @@ static void not_forwarded(struct row *vm, const struct row *tx)
 			      where ? ")" : ""));
 }
 
-/* What those do who should take packets out of the ring. */
+/* What those do who should take packets out of the ring; NULL where nothing tells. */
 static char *why_full(const struct row *vm, bool stopped, uint64_t elapsed_ns)
 {
 	const struct rows *threads = row__get_rows(vm, "threads"),
@@ -218,7 +218,7 @@ static char *why_full(const struct row *vm, bool stopped, uint64_t elapsed_ns)
 	}
 	if (all && halted > all * 9 / 10)
 		return xasprintf("its vCPUs were halted %.0f %% of the time", 100.0 * halted / all);
-	return xstrdup("its VMM, or vhost, does not take them fast enough");
+	return NULL;
 }
 
 /* Packets are in the tap's ring, since this interval or an earlier one, and there they stay. */
@@ -233,7 +233,7 @@ static void not_taken(struct row *vm, const struct row *rx, bool stopped, uint64
 	add(vm, "not_taken", rx, n,
 	    xasprintf("%llu packet%s wait%s in %s's ring, and none was taken out: %s",
 		      (unsigned long long)n, plural(n), n == 1 ? "s" : "",
-		      row__get_text(rx, "name"), why));
+		      row__get_text(rx, "name"), why ?: "its VMM, or vhost, does not take them"));
 	free(why);
 }
 
@@ -252,7 +252,8 @@ static void ring_full(struct row *vm, const struct row *rx, bool stopped, uint64
 	why = why_full(vm, stopped, elapsed_ns);
 	add(vm, "ring_full", rx, n,
 	    xasprintf("%llu packet%s died in %s's full ring: %s", (unsigned long long)n, plural(n),
-		      row__get_text(rx, "name"), why));
+		      row__get_text(rx, "name"),
+		      why ?: "its VMM, or vhost, does not take them fast enough"));
 	free(why);
 }
 

@@ -190,8 +190,10 @@ net_decoy_end() {
 	ip netns del "$ns-decoy" 2>/dev/null || true
 }
 
-# Of two more there are two taps that may be either's. Nobody has the second vnet0.
+# Of two more there are two taps that may be either's. Nobody has the second vnet0. And of two there are two by
+# one name, of which one is where the second kvmscope is.
 run_net_two_guests() {
+	local own_pid
 	net_begin
 	trap net_decoy_end EXIT
 	ip netns add "$ns-decoy"
@@ -200,17 +202,29 @@ run_net_two_guests() {
 	vm_elsewhere two web2 vnet1 "$ns-in"
 	vm_elsewhere three web3 vnet2 "$ns-in"
 	vm_elsewhere four web4 vnet2 "$ns-decoy"
+	vm_elsewhere five web5 vnet3 "$ns-decoy"
+	in_ns ip tuntap add vnet3 mode tap
+	in_ns ip link set vnet3 up
+	net_vm six web6 vnet3
 	in_ns ip link set vnet0 master virbr0
 	in_ns ip link set vnet1 master virbr0
 	say two "frame $(frame $n $b)" "send 0 1" # so that the bridge knows where it is
+	printf '#!/bin/sh\nexec nsenter --net="/run/netns/%s" "%s" "$@"\n' "$ns-in" "$KVMSCOPE" >inside
+	chmod +x inside
+	KVMSCOPE=./inside scope_start own net -j
+	own_pid=$scope_pid
 	scope_start scope net -j
 	say one "frame $(frame $b $a)" "send 0 307"
 	say two "take 0 307 1000" "frame $(frame $a $b)" "send 0 101"
 	say one "take 0 102 1000" # one has been there before
+	say five "frame $(frame $n $a)" "send 0 5"
+	say six "frame $(frame $n $a)" "send 0 11"
 	scope_end scope $scope_pid
+	scope_end own $own_pid
 }
 
 check_net_two_guests() {
+	local file
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
 	same "whose is not known is told" '[0, true]' scope.out '[(nics("web3") + nics("web4") | length),
 		([.[].notes[] | test(": vnet2 of web[34], vnet2 of web[34]$")] | any)]'
@@ -219,6 +233,10 @@ check_net_two_guests() {
 	same "hops of the other" '["vnet0>vnet1 forward 307", "vnet1>vnet1 queue 307"]' scope.out 'hops("web2"; "vnet1"; "rx")'
 	same "ways" '["vnet0 > vnet1"]' scope.out '[nic("web2"; "vnet1"; "rx").ways[].way]'
 	same "rings" '[101, 307]' scope.out '[nic("web1"; "vnet0"; "rx"), nic("web2"; "vnet1"; "rx") | .ring_wait.count]'
+	for file in scope own; do
+		same "$file: of one name, each its own" '[[5], [11]]' $file.out \
+			'[[nic("web5"; "vnet3"; "tx").packets], [nic("web6"; "vnet3"; "tx").packets]]'
+	done
 }
 
 # Three guests and a NIC: each broadcast goes to three places.
