@@ -26,9 +26,10 @@ bool disk_by_task;
 /* How many bios may have been merged before the one that got the request. */
 #define FRONTS_MAX 4
 
-/* Looks behind bios that were merged to a request's front for the one that got it. */
-static __noinline const struct bio *bio_behind(const struct bio *bio)
+/* Looks behind bios that were merged to a request's front for the one that got it: its address. */
+__noinline __u64 disk_bio_behind(__u64 address)
 {
+	const struct bio *bio = (const void *)address;
 	struct ks_bio *b;
 
 	for (int i = 0; i < FRONTS_MAX && bio; i++) {
@@ -37,19 +38,19 @@ static __noinline const struct bio *bio_behind(const struct bio *bio)
 			break;
 		bio = BPF_CORE_READ(bio, bi_next);
 	}
-	return bio;
+	return (__u64)bio;
 }
 
 /* The bio that got a request; one that was merged, if that is all there is; NULL: none is known. */
-static __always_inline struct ks_bio *rq_bio(const struct request *rq, const bool typed)
+static __always_inline struct ks_bio *rq_bio(const struct bio *bio)
 {
-	const struct bio *bio = LOAD(rq, bio);
 	struct ks_bio *b = bio ? bio_find((__u64)bio) : NULL, *got;
+	__u64 behind;
 
 	if (!b || !(b->g & KS_BIO_MERGED))
 		return b;
-	bio = bio_behind(bio);
-	got = bio ? bio_find((__u64)bio) : NULL;
+	behind = disk_bio_behind(b->bio);
+	got = behind ? bio_find(behind) : NULL;
 	return got ?: b;
 }
 
@@ -60,11 +61,13 @@ static __always_inline struct ks_bio *rq_bio(const struct request *rq, const boo
  */
 static __always_inline struct ks_request *rq_begin(const struct request *rq, const bool typed)
 {
+	const struct bio *bio = LOAD(rq, bio);
 	struct ks_request *r;
 	struct ks_bio *b;
 	__u32 whose;
 
-	if (cfg_filter && rq_ignored(rq, typed))
+	barrier_var(bio); /* here, once: see on_complete() */
+	if (cfg_filter && rq_ignored(bio))
 		return NULL;
 	r = rq_place((__u64)rq, typed);
 	if (!r)
@@ -75,8 +78,8 @@ static __always_inline struct ks_request *rq_begin(const struct request *rq, con
 		lose(KS_L_DISK_ENDS);
 		rq_displaced(r);
 	}
-	b = rq_bio(rq, typed);
-	whose = b ? b->whose : rq_whose_slow(rq);
+	b = rq_bio(bio);
+	whose = b ? b->whose : disk_rq_whose(address_of(rq));
 	if (whose == KS_WHOSE_IGNORED) {
 		rq_free(r);
 		return NULL;
@@ -170,19 +173,17 @@ static __noinline int on_issue_raw(const struct request *rq)
 	return issue_in_place(rq, false);
 }
 
-static __always_inline int on_issue_otherwise(const struct request *rq, const bool typed)
-{
-	return typed ? on_issue_typed(rq) : on_issue_raw(rq);
-}
-
 /* Its type has another name before v5.11 (0d02129e76ed). */
 struct request___counted {
 	void *part;
 } __attribute__((preserve_access_index));
 
-/* As no bio is known, no time before this one is, and nobody asks for one: they stay 0. */
-static __always_inline int issue_by_cgroup(const struct request *rq, const struct bio *bio,
-					   const bool typed)
+/*
+ * As no bio is known, no time before this one is, and nobody asks for one: they stay 0. Returns
+ * false where nothing is done yet.
+ */
+static __always_inline bool issue_by_cgroup(const struct request *rq, const struct bio *bio,
+					    const bool typed)
 {
 	const struct request___counted *counted = (const void *)rq;
 	__u32 cpu = bpf_get_smp_processor_id(), whose;
@@ -195,20 +196,21 @@ static __always_inline int issue_by_cgroup(const struct request *rq, const struc
 	whose = bio_whose(bio, device, 0, LOAD(rq, cmd_flags), LOAD(rq, __data_len), cpu, typed);
 
 	if (whose == KS_WHOSE_IGNORED)
-		return 0;
+		return true;
 	if (disk_more.requests)
-		return on_issue_otherwise(rq, typed);
+		return false;
 	r = rq_first((__u64)rq);
 	if (place_take(&r->rq, 0, (__u64)rq, typed))
-		return on_issue_otherwise(rq, typed);
+		return false;
 	r->whose = whose;
 	r->d = bpf_ktime_get_ns();
 	barrier();
 	r->state = KS_RQ_ISSUED;
-	return 0;
+	return true;
 }
 
-static __always_inline int on_issue(const struct request *rq, const bool typed)
+/* In the first place, with a bio that is in its first. Returns false where nothing is done yet. */
+static __always_inline bool issue_first(const struct request *rq, const bool typed)
 {
 	__u64 bio = (__u64)LOAD(rq, bio), q, g;
 	struct ks_bio *b = bio_first(bio);
@@ -218,22 +220,22 @@ static __always_inline int on_issue(const struct request *rq, const bool typed)
 	if (b->bio != bio) {
 		if (bio && by_cgroup())
 			return issue_by_cgroup(rq, LOAD(rq, bio), typed);
-		return on_issue_otherwise(rq, typed);
+		return false;
 	}
 	whose = b->whose;
 	q = b->q;
 	if (!q) { /* nobody wants it, or its time; or there is no bio, and none in this place */
 		if (bio && whose == KS_WHOSE_IGNORED)
-			return 0;
+			return true;
 		if (!bio || !no_shape())
-			return on_issue_otherwise(rq, typed);
+			return false;
 	}
 	g = b->g;
 	if (g & KS_BIO_MERGED || disk_more.requests)
-		return on_issue_otherwise(rq, typed);
+		return false;
 	r = rq_first((__u64)rq);
 	if (place_take(&r->rq, 0, (__u64)rq, typed))
-		return on_issue_otherwise(rq, typed);
+		return false;
 	r->g = g;
 	r->whose = whose;
 	r->bio = bio;
@@ -244,7 +246,14 @@ static __always_inline int on_issue(const struct request *rq, const bool typed)
 	r->d = bpf_ktime_get_ns();
 	barrier();
 	r->state = state;
-	return 0;
+	return true;
+}
+
+static __always_inline int on_issue(const struct request *rq, const bool typed)
+{
+	if (issue_first(rq, typed))
+		return 0;
+	return typed ? on_issue_typed(rq) : on_issue_raw(rq);
 }
 
 SEC("tp_btf/block_rq_issue")

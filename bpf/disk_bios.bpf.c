@@ -76,7 +76,7 @@ int disk__block_getrq_raw(__u64 *ctx)
 /* Whose a bio is that nobody saw being queued: by_cgroup(). */
 static __noinline __u32 bio_whose_unseen(const struct bio *bio)
 {
-	return bio_whose_slow(bio, bio_blkg(bio, false), 0, BPF_CORE_READ(bio, bi_opf),
+	return disk_bio_whose(address_of(bio), 0, BPF_CORE_READ(bio, bi_opf),
 			      BPF_CORE_READ(bio, bi_iter.bi_size));
 }
 
@@ -231,7 +231,8 @@ static __always_inline int on_rq_merge(const struct request *rq, const bool type
 		if (!no_shape()) /* else it is not in the table before it is issued */
 			return 0;
 		b = bio_find((__u64)LOAD(rq, bio));
-		return count_here(b ? b->whose : rq_whose_slow(rq), KS_C_DISK_MERGED_REQUESTS);
+		return count_here(b ? b->whose : disk_rq_whose(address_of(rq)),
+				  KS_C_DISK_MERGED_REQUESTS);
 	}
 	count_here(r->whose, KS_C_DISK_MERGED_REQUESTS);
 	b = r->bio ? bio_place(r->bio, typed) : NULL;
@@ -278,7 +279,7 @@ static __always_inline int on_bio_complete(__u64 queue, const struct bio *bio, c
 		t->n[KS_C_DISK_REQUESTS]++;
 		t->n[KS_C_DISK_BYTES] += b->bytes;
 		if (status)
-			on_error(t, KS_WHOSE_OP(b->whose), status);
+			disk_error(KS_WHOSE_OP(b->whose), status);
 	}
 	bio_end(b, bpf_ktime_get_ns());
 	return 0;

@@ -30,9 +30,13 @@ __noinline int disk_bio_end(__u64 bio, __u64 now)
 	return 0;
 }
 
-/* A request's bios that have places of their own, of which so many bytes were done. */
-static __noinline int bios_end(const struct bio *bio, __u64 now, __u64 bytes)
+/*
+ * A request's bios, the first at an address, that have places of their own, of which so many bytes
+ * were done.
+ */
+__noinline int disk_bios_end(__u64 first, __u64 now, __u64 bytes)
 {
+	const struct bio *bio = (const void *)first;
 	__u32 size;
 
 	for (int i = 0; i < BIOS_MAX && bio; i++) {
@@ -62,7 +66,7 @@ static __noinline int on_unissued(const struct request *rq, __u64 error, __u32 b
 	if (b)
 		whose = b->whose;
 	else if (by_cgroup() && (!bytes || (__u32)error))
-		whose = rq_whose_slow(rq);
+		whose = disk_rq_whose((__u64)rq);
 	if (whose != KS_WHOSE_IGNORED && bytes >= BPF_CORE_READ(rq, __data_len)) {
 		op = KS_WHOSE_OP(whose);
 		t = tally_here(op);
@@ -70,10 +74,10 @@ static __noinline int on_unissued(const struct request *rq, __u64 error, __u32 b
 			t->n[KS_C_DISK_REQUESTS]++;
 			t->n[KS_C_DISK_BYTES] += bytes;
 			if ((__u32)error)
-				on_error(t, op, status_of(error));
+				disk_error(op, status_of(error));
 		}
 	}
-	return bios_end(bio, bpf_ktime_get_ns(), bytes);
+	return disk_bios_end((__u64)bio, bpf_ktime_get_ns(), bytes);
 }
 
 /* A part of a request is done. Its size is told by the first one: later there is less of it. */
@@ -82,27 +86,30 @@ static __noinline int on_partial(const struct request *rq, struct ks_request *r,
 {
 	__u32 op = KS_WHOSE_OP(r->whose);
 	struct ks_tally *t = tally_here(op);
-	struct ks_disk_hists *hists = t ? hists_of(t, op) : NULL;
+	__u32 hists = t ? hists_of(t, op) : 0;
 
 	if (t) {
 		t->n[KS_C_DISK_BYTES] += bytes;
 		t->n[KS_C_DISK_PARTIAL]++;
 		if ((__u32)error)
-			on_error(t, op, status_of(error));
+			disk_error(op, status_of(error));
 	}
 	if (hists && !no_shape() && !(r->state & KS_RQ_PARTIAL))
-		hist_record(hists, KS_M_DISK_SIZE, BPF_CORE_READ(rq, __data_len));
+		disk_hist_record(hists, KS_M_DISK_SIZE, BPF_CORE_READ(rq, __data_len));
 	r->state |= KS_RQ_PARTIAL;
-	return bios_end(BPF_CORE_READ(rq, bio), bpf_ktime_get_ns(), bytes);
+	return disk_bios_end((__u64)BPF_CORE_READ(rq, bio), bpf_ktime_get_ns(), bytes);
 }
 
 /* All that is measured of a request that has been issued, and that it was one. */
-static __always_inline void record_request(struct ks_disk_hists *hists, const struct ks_request *r,
-					   __u32 bytes, __u64 now)
+static __always_inline void record_request(__u32 number, const struct ks_request *r, __u32 bytes,
+					   __u64 now)
 {
+	struct ks_disk_hists *hists = bpf_map_lookup_elem(&disk_hists, &number);
 	__u32 state = r->state;
 
-	hist_since(hists, KS_M_DISK_D2C, r->d, now);
+	if (!hists)
+		return;
+	disk_hist_since(number, KS_M_DISK_D2C, r->d, now);
 	if (!(state & KS_RQ_SHAPED)) {
 		hists->requests++;
 		hists->bytes += bytes;
@@ -115,9 +122,9 @@ static __always_inline void record_request(struct ks_disk_hists *hists, const st
 		record_size(hists, bytes, false);
 	if (!r->i)
 		return;
-	hist_since(hists, KS_M_DISK_I2D, r->i, state & KS_RQ_REQUEUED ? r->d_first : r->d);
+	disk_hist_since(number, KS_M_DISK_I2D, r->i, state & KS_RQ_REQUEUED ? r->d_first : r->d);
 	if (r->g)
-		hist_since(hists, KS_M_DISK_G2I, r->g, r->i);
+		disk_hist_since(number, KS_M_DISK_G2I, r->g, r->i);
 }
 
 /* All of a request is done. */
@@ -126,12 +133,12 @@ static __noinline int on_done(const struct request *rq, struct ks_request *r, __
 {
 	__u32 op = KS_WHOSE_OP(r->whose), state = r->state;
 	struct ks_tally *t = tally_here(op);
-	struct ks_disk_hists *hists = t ? hists_of(t, op) : NULL;
+	__u32 hists = t ? hists_of(t, op) : 0;
 	__u64 now = bpf_ktime_get_ns();
 
 	if (t && !(state & KS_RQ_DONE)) {
 		if ((__u32)error)
-			on_error(t, op, status_of(error));
+			disk_error(op, status_of(error));
 		if (hists && state & KS_RQ_ISSUED) {
 			record_request(hists, r, bytes, now);
 		} else {
@@ -151,18 +158,20 @@ static __noinline int on_done(const struct request *rq, struct ks_request *r, __
 		record_bio(hists, r->q, r->g, now);
 	rq_free(r);
 	if (BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
-		bios_end(BPF_CORE_READ(rq, bio), now, bytes);
+		disk_bios_end((__u64)BPF_CORE_READ(rq, bio), now, bytes);
 	return 0;
 }
 
-/* What is not an issued request, in its first place, of which all is done without an error. */
-static __noinline int on_complete_otherwise(const struct request *rq, __u64 error, __u32 bytes)
+/* What is not an issued request of one bio, in its first place, of which all is done without an
+ * error. */
+__noinline int disk_complete_otherwise(__u64 address, __u64 error, __u32 bytes)
 {
-	struct ks_request *r = rq_find((__u64)rq);
+	const struct request *rq = (const void *)address;
+	struct ks_request *r = rq_find(address);
 	struct ks_bio *b;
 
 	if (!r || !r->state) {
-		b = cfg_filter ? rq_ignored(rq, false) : NULL;
+		b = cfg_filter ? rq_ignored(BPF_CORE_READ(rq, bio)) : NULL;
 		if (!b || BPF_CORE_READ(rq, bio) != BPF_CORE_READ(rq, biotail))
 			return on_unissued(rq, error, bytes);
 		bio_free(b);
@@ -225,14 +234,15 @@ static __always_inline int on_usual(const struct request *rq, struct ks_request 
 		__sync_fetch_and_add(&disks[r->disk & (KS_DISKS - 1)].depth, -1);
 	}
 	rq_free_first(r);
-	if (LOAD(rq, bio) != LOAD(rq, biotail))
-		bios_end(BPF_CORE_READ(rq, bio), now, bytes);
 	return 0;
 }
 
 /*
  * The usual way, in as few instructions as it takes. A request whose end_io waits for it is a
- * flush's, a command's, or the device mapper's.
+ * flush's, a command's, or the device mapper's. What a request leads to is read before anything
+ * depends on its times: for each way that it gets there by the verifier looks for struct
+ * request__safe_trusted and the like among all of the kernel's types (btf_nested_type_is_trusted(),
+ * by v6.5).
  */
 static __always_inline int on_complete(const struct request *rq, __u64 error, __u32 bytes,
 				       const bool typed)
@@ -248,10 +258,11 @@ static __always_inline int on_complete(const struct request *rq, __u64 error, __
 		/* of a VM that nobody asked for, or issued before we were there */
 		if (by_cgroup() && bytes && !(__u32)error && !disk_more.requests)
 			return 0;
-		return on_complete_otherwise(rq, error, bytes);
+		return disk_complete_otherwise(address_of(rq), error, bytes);
 	}
-	if ((__u32)error || LOAD(ended, end_io) || bytes != LOAD(rq, __data_len))
-		return on_complete_otherwise(rq, error, bytes);
+	if ((__u32)error || LOAD(ended, end_io) || bytes != LOAD(rq, __data_len) ||
+	    LOAD(rq, bio) != LOAD(rq, biotail))
+		return disk_complete_otherwise(address_of(rq), error, bytes);
 	state = USUAL(r->state);
 	if (__builtin_expect(state == (KS_RQ_ISSUED | KS_RQ_SHAPED), true)) {
 		hists = hists_known(r);
@@ -263,7 +274,7 @@ static __always_inline int on_complete(const struct request *rq, __u64 error, __
 			return on_usual(rq, r, hists, false, typed);
 	}
 	/* not the arguments, which would be kept until here */
-	return on_complete_otherwise(rq, 0, LOAD(rq, __data_len));
+	return disk_complete_otherwise(address_of(rq), 0, LOAD(rq, __data_len));
 }
 
 SEC("tp_btf/block_rq_complete")

@@ -255,10 +255,9 @@ static __always_inline void rq_free(struct ks_request *r)
 	rq_free_first(r);
 }
 
-/* The bio of a request of a VM that nobody asked for; NULL: it is not, or nobody knows. */
-static __always_inline struct ks_bio *rq_ignored(const struct request *rq, const bool typed)
+/* A request's bio, if it is of a VM that nobody asked for; NULL: it is not, or nobody knows. */
+static __always_inline struct ks_bio *rq_ignored(const struct bio *bio)
 {
-	const struct bio *bio = LOAD(rq, bio);
 	struct ks_bio *b = bio ? bio_find((__u64)bio) : NULL;
 
 	return b && b->whose == KS_WHOSE_IGNORED ? b : NULL;

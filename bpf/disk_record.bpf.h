@@ -31,7 +31,11 @@ struct {
 	__type(value, __u64);
 } disk_errors __weak SEC(".maps");
 
-static __noinline __u32 hists_take(__u32 subject)
+/*
+ * Takes unused histograms for a subject: their number; 0: there are none (counted). This and the
+ * others that are not static are verified once, and not for each way that leads to them.
+ */
+__weak __noinline __u32 disk_hists_take(__u32 subject)
 {
 	struct ks_disk_hists *hists;
 	__u32 n = 0;
@@ -60,21 +64,20 @@ static __always_inline struct ks_disk_hists *hists_known(const struct ks_request
 	return hists && hists->owner == r->op ? hists : NULL;
 }
 
-/* The histograms behind a tally of this CPU; NULL: there is no room for them (counted). */
-static __always_inline struct ks_disk_hists *hists_of(struct ks_tally *t, __u32 subject)
+/* The number of the histograms behind a tally of this CPU; 0: there is no room for them (counted).
+ */
+static __always_inline __u32 hists_of(struct ks_tally *t, __u32 subject)
 {
 	__u32 n = t->cell[0];
 
 	if (!n)
-		n = t->cell[0] = hists_take(subject);
+		n = t->cell[0] = disk_hists_take(subject);
 	*hists_hint(subject) = n;
-	return n ? bpf_map_lookup_elem(&disk_hists, &n) : NULL;
+	return n;
 }
 
-static __always_inline void hist_record(struct ks_disk_hists *hists, const __u32 metric,
-					__u64 value)
+static __always_inline void hist_add(struct ks_hist *h, __u64 value)
 {
-	struct ks_hist *h = &hists->of[metric - KS_M_DISK_Q2G];
 	__u64 b;
 
 	barrier_var(value); /* or clang compares its lower half, and the verifier sees no bound */
@@ -92,6 +95,12 @@ static __always_inline void hist_record(struct ks_disk_hists *hists, const __u32
 	h->bucket[b]++;
 }
 
+static __always_inline void hist_record(struct ks_disk_hists *hists, const __u32 metric,
+					__u64 value)
+{
+	hist_add(&hists->of[metric - KS_M_DISK_Q2G], value);
+}
+
 static __always_inline void hist_since(struct ks_disk_hists *hists, const __u32 metric, __u64 from,
 				       __u64 to)
 {
@@ -101,17 +110,37 @@ static __always_inline void hist_since(struct ks_disk_hists *hists, const __u32 
 		hist_record(hists, metric, to - from);
 }
 
+/* The same of the histograms of a number, where it is not for each request. */
+__weak __noinline int disk_hist_record(__u32 number, __u32 metric, __u64 value)
+{
+	struct ks_disk_hists *hists = bpf_map_lookup_elem(&disk_hists, &number);
+
+	metric -= KS_M_DISK_Q2G;
+	if (hists && metric < KS_DISK_METRICS)
+		hist_add(&hists->of[metric], value);
+	return 0;
+}
+
+__weak __noinline int disk_hist_since(__u32 number, __u32 metric, __u64 from, __u64 to)
+{
+	if (from > to)
+		lose(KS_L_CLOCK);
+	else
+		disk_hist_record(number, metric, to - from);
+	return 0;
+}
+
 /*
  * A bio's own times, when it ends. A time is there if a stage needs it; user space shows those that
  * were asked for.
  */
-static __always_inline void record_bio(struct ks_disk_hists *hists, __u64 q, __u64 g, __u64 now)
+static __always_inline void record_bio(__u32 hists, __u64 q, __u64 g, __u64 now)
 {
 	if (!q)
 		return;
 	if (g)
-		hist_since(hists, KS_M_DISK_Q2G, q, g);
-	hist_since(hists, KS_M_DISK_Q2C, q, now);
+		disk_hist_since(hists, KS_M_DISK_Q2G, q, g);
+	disk_hist_since(hists, KS_M_DISK_Q2C, q, now);
 }
 
 /* What a request was like when it was issued; it counts as one, too. */
@@ -151,12 +180,12 @@ static __always_inline void record_size(struct ks_disk_hists *hists, __u32 bytes
 static __always_inline void bio_end(struct ks_bio *b, __u64 now)
 {
 	__u32 op = KS_WHOSE_OP(b->whose);
-	struct ks_disk_hists *hists;
 	struct ks_tally *t;
+	__u32 hists;
 
 	if (b->q) {
 		t = tally_here(op);
-		hists = t ? hists_of(t, op) : NULL;
+		hists = t ? hists_of(t, op) : 0;
 		if (hists)
 			record_bio(hists, b->q, b->g & ~KS_BIO_MERGED, now);
 	}
@@ -164,12 +193,14 @@ static __always_inline void bio_end(struct ks_bio *b, __u64 now)
 }
 
 /* Status of a completion, for people to read: see struct ks_disk_error. */
-static __noinline int on_error(struct ks_tally *t, __u32 subject, __u32 status)
+__weak __noinline int disk_error(__u32 subject, __u32 status)
 {
 	struct ks_disk_error key = {.subject = subject, .status = status};
 	__u64 one = 1, *n = bpf_map_lookup_elem(&disk_errors, &key);
+	struct ks_tally *t = tally_here(subject);
 
-	t->n[KS_C_DISK_ERRORS]++;
+	if (t)
+		t->n[KS_C_DISK_ERRORS]++;
 	if (n)
 		__sync_fetch_and_add(n, 1);
 	else if (bpf_map_update_elem(&disk_errors, &key, &one, BPF_NOEXIST))

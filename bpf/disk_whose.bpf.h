@@ -126,13 +126,17 @@ static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
 	}
 }
 
-static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg_gq *blkg,
-				       __u32 tgid, __u32 opf, __u32 bytes)
+/*
+ * Global functions, which the verifier goes through once: addresses are numbers to them. Whose a
+ * bio is that process tgid queued; 0: that is not known.
+ */
+__weak __noinline __u32 disk_bio_whose(__u64 address, __u32 tgid, __u32 opf, __u32 bytes)
 {
+	const struct bio *bio = (const void *)address;
 	__u32 vm = tgid ? vm_of(tgid) : KS_VM_HOST;
 
 	if (vm == KS_VM_HOST)
-		vm = vm_behind(blkg, bio_dev(bio));
+		vm = vm_behind(bio_blkg(bio, false), bio_dev(bio));
 	return whose_of(vm, bio_disk(bio), op_of(opf, bytes));
 }
 
@@ -140,8 +144,9 @@ static __noinline __u32 bio_whose_slow(const struct bio *bio, const struct blkcg
  * Whose a request is of which no bio was seen: by_cgroup(); a SCSI command; or a flush of the
  * disk's cache, which is for all that wait for one at that moment and so the host's.
  */
-static __noinline __u32 rq_whose_slow(const struct request *rq)
+__weak __noinline __u32 disk_rq_whose(__u64 address)
 {
+	const struct request *rq = (const void *)address;
 	const struct gendisk *disk = rq_disk(rq);
 	const struct bio *bio = BPF_CORE_READ(rq, bio);
 	__u32 op = op_of(BPF_CORE_READ(rq, cmd_flags), BPF_CORE_READ(rq, __data_len));
@@ -165,13 +170,12 @@ static __always_inline __u64 bio_device(const struct bio *bio, const bool typed)
 static __noinline __u32 bio_whose_anew(struct ks_disk_memo *memo, const struct bio *bio,
 				       __u64 asked, __u32 bytes)
 {
-	const struct blkcg_gq *blkg = bio_blkg(bio, false);
-	__u32 whose = bio_whose_slow(bio, blkg, asked >> 32, asked, bytes);
+	__u32 whose = disk_bio_whose(address_of(bio), asked >> 32, asked, bytes);
 
 	memo->device = 0;
 	barrier();
 	memo->asked = asked;
-	memo->blkg = (__u64)blkg;
+	memo->blkg = (__u64)bio_blkg(bio, false);
 	memo->whose = whose;
 	barrier();
 	memo->device = bio_device(bio, false);
@@ -197,7 +201,7 @@ static __always_inline __u32 bio_whose(const struct bio *bio, __u64 device, __u3
 
 	/* a write without data is a flush, which takes longer than this */
 	if (cpu >= KS_DISK_MEMO_CPUS || !bytes || !device)
-		return bio_whose_slow(bio, (const struct blkcg_gq *)blkg, tgid, opf, bytes);
+		return disk_bio_whose(address_of(bio), tgid, opf, bytes);
 	asked = (__u64)tgid << 32 | opf;
 	memo = &disk_memos[cpu][((__u32)device >> 10 ^ tgid ^ opf) & (KS_DISK_MEMOS - 1)];
 	barrier_var(memo); /* or it is calculated again for each use */

@@ -145,30 +145,28 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 {
 	struct ks_cell *cell = NULL, *c;
 	__u64 wall = now - v->exit_t, off, rest;
-	__u32 i;
+	__u32 detail, i;
 
 	if (v->mode == KS_MODE_KERNEL || v->mode == KS_MODE_VMM)
 		cell = cell_get(v->cell);
 	charge(v, now);
 	settle_rest(v);
-	c = cell_get(v->user_cell);
-	if (c && now >= v->user_t)
-		record(c, now - v->user_t);
+	if (now >= v->user_t)
+		cell_record(v->user_cell, now - v->user_t);
 	v->user_cell = 0;
 	if (v->wake_t && now >= v->wake_t) {
 		c = cell_get(v->wake_cell);
 		if (c) {
 			c->count++;
-			record(c, v->wake_wait + now - v->wake_t);
+			cell_record(v->wake_cell, v->wake_wait + now - v->wake_t);
 		}
 	}
 	v->wake_t = 0;
-	c = cell_get(v->detail_cell);
+	detail = v->detail_cell;
 	v->detail_cell = 0;
 	if (!cell)
 		return;
-	if (c)
-		record(c, wall);
+	cell_record(detail, wall);
 	off = v->part[KS_STEAL] + v->part[KS_HALTED] + v->part[KS_BLOCKED];
 	rest = wall;
 	for (i = 0; i < KS_STATES; i++) {
@@ -178,7 +176,7 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 	if ((__s64)rest > 0)
 		cell->part[KS_UNACCOUNTED] += rest;
 	if (!off || off > wall) {
-		record(cell, wall);
+		cell_record(v->cell, wall);
 		cell->part[KS_KERNEL] -= wall; /* see struct ks_cell */
 		return;
 	}
@@ -186,12 +184,8 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 		cell->off_wall = cell_new(cell->owner, KS_M_EXIT_OFF_WALL, cell->key);
 	if (!cell->off_cpu)
 		cell->off_cpu = cell_new(cell->owner, KS_M_EXIT_OFF_CPU, cell->key);
-	c = cell_get(cell->off_wall);
-	if (c)
-		record(c, wall);
-	c = cell_get(cell->off_cpu);
-	if (c)
-		record(c, wall - off);
+	cell_record(cell->off_wall, wall);
+	cell_record(cell->off_cpu, wall - off);
 }
 
 /* An entry that does not end a plain exit on the same CPU. Returns the time to go on from. */

@@ -95,9 +95,9 @@ static __always_inline struct ks_nic *nic_get(__u32 number)
 
 /*
  * The number of an interface; 0: user space has not told of it. A device at another address under
- * the same number is another one, of which it has not told yet.
+ * the same number is another one, of which it has not told yet. Not static: so it is verified once.
  */
-static __noinline __u32 nic_find(__u64 dev, __s32 ifindex)
+__weak __noinline __u32 nic_find(__u64 dev, __s32 ifindex)
 {
 	__u32 n = nic_places[ifindex & (KS_NIC_PLACES - 1)];
 	struct ks_nic *nic;
@@ -169,7 +169,7 @@ static __always_inline struct ks_nic_memo *nic_of(struct ks_net_cpu *c,
 		return m;
 	if (m[1].dev == (__u64)dev && m[1].ifindex == ifindex)
 		return m + 1;
-	if (!nic_learn(m, (__u64)dev, ifindex))
+	if (!nic_learn(m, address_of(dev), ifindex))
 		return NULL;
 	return m;
 }
@@ -205,7 +205,7 @@ static __always_inline __u32 macvtap_of(const struct net_device *dev, struct ks_
 	/* no kernel address: sockets keep something else there, as in udp_skb_scratch() */
 	if ((__u64)dev >> 56 != 0xff)
 		return 0;
-	nr = nic_find((__u64)dev, BPF_CORE_READ(dev, ifindex));
+	nr = nic_find(address_of(dev), BPF_CORE_READ(dev, ifindex));
 	*ret = nic_get(nr);
 	return *ret && (*ret)->flags & KS_NIC_MACVTAP ? nr : 0;
 }

@@ -27,10 +27,12 @@ static __always_inline __u32 device_number(const struct net_device *dev)
 
 /*
  * The interface that a packet would have gone to, from where it is, or 0: what a bridge or the
- * host's protocols have set already, or else its route.
+ * host's protocols have set already, or else its route. This and the next are not static: so each
+ * is verified once.
  */
-static __noinline __u32 toward(const struct sk_buff *skb, __u32 here)
+__noinline __u32 net_toward(__u64 address, __u32 here)
 {
+	const struct sk_buff *skb = (const void *)address;
 	const struct dst_entry *dst;
 	__u32 nr = device_number(BPF_CORE_READ(skb, dev));
 
@@ -47,7 +49,7 @@ static __noinline __u32 toward(const struct sk_buff *skb, __u32 here)
  * part: of whose interface and which direction, and where to; at: an interface's number << 16 |
  * stage.
  */
-static __noinline void count_drop(__u32 part, __u64 cause, __u32 at)
+__noinline int net_count_drop(__u32 part, __u64 cause, __u32 at)
 {
 	struct ks_subject who = {.object = cause | at, .part = part, .domain = KS_D_NET};
 	struct ks_nic *nic = nic_get(KS_NET_PART(part) >> 1);
@@ -58,6 +60,7 @@ static __noinline void count_drop(__u32 part, __u64 cause, __u32 at)
 	t = tally_here(subject_number(&who));
 	if (t)
 		t->n[KS_C_NET_DROPS]++;
+	return 0;
 }
 
 /* Of a packet in hand, unless it has gone on to where nobody looks. */
@@ -76,7 +79,8 @@ static __always_inline bool dropped_in_hand(const struct sk_buff *skb, const str
 	last = hand_last(h);
 	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
 	part = h->tx ? (__u32)h->tap << 1 | KS_NET_TX : nr << 1 | KS_NET_RX;
-	count_drop(part | toward(skb, nr) << 16, cause, nr << 16 | KS_NET_RECEIVED);
+	net_count_drop(part | net_toward(address_of(skb), nr) << 16, cause,
+		       nr << 16 | KS_NET_RECEIVED);
 	if (h->skb == (__u64)skb) {
 		h->n = 0;
 		h->fresh = 0;
@@ -102,18 +106,18 @@ static __always_inline void on_free(const struct sk_buff *skb, const struct net_
 			part = (__u32)f->tap << 1 | KS_NET_TX;
 		f->skb = 0;
 		if (stage != KS_NET_MAYBE) {
-			count_drop(part, cause, nr << 16 | stage);
+			net_count_drop(part, cause, nr << 16 | stage);
 			return;
 		}
 		nic = nic_get(f->nic);
 		if (f->tx && nic && (__u32)nic->ifindex == iif) {
-			waited = part | toward(skb, f->nic) << 16;
+			waited = part | net_toward(address_of(skb), f->nic) << 16;
 			at = (__u32)f->nic << 16 | KS_NET_RECEIVED;
 		}
 	}
 	/* what a guest has sent may have waited in the host, for the next one's address */
 	if (!dropped_in_hand(skb, dev, head, iif, cause) && waited)
-		count_drop(waited, cause, at);
+		net_count_drop(waited, cause, at);
 }
 
 SEC("tp_btf/kfree_skb")

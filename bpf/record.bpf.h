@@ -48,9 +48,10 @@ static __always_inline struct ks_cell *cell_get(__u32 n)
 
 /*
  * Takes an unused cell. Returns its number, or 0 when there is none left (counted).
- * Not inlined: it runs once for each combination of owner, metric and key.
+ * Not inlined: it runs once for each combination of owner, metric and key. Not static: so it is
+ * verified once, and not for each way that leads to it.
  */
-static __noinline __u32 cell_new(__u32 owner, __u32 metric, __u64 key)
+__weak __noinline __u32 cell_new(__u32 owner, __u32 metric, __u64 key)
 {
 	struct ks_cell *cell;
 	__u32 n = 0;
@@ -81,6 +82,19 @@ static __always_inline void record_value(__u64 *sum, __u64 *max, __u64 *bucket, 
 static __always_inline void record(struct ks_cell *cell, __u64 value)
 {
 	record_value(&cell->sum, &cell->max, cell->bucket, value);
+}
+
+/*
+ * The same of a cell by its number, if there is one: where it is not for each event. Not static, as
+ * above: a bucket is found by ways as many as there are octaves.
+ */
+__weak __noinline int cell_record(__u32 n, __u64 value)
+{
+	struct ks_cell *cell = cell_get(n);
+
+	if (cell)
+		record(cell, value);
+	return 0;
 }
 
 #endif

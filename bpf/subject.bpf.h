@@ -28,6 +28,21 @@ static __always_inline __u32 address_low(__u64 address)
 	return low;
 }
 
+/*
+ * An address as a number, for functions that are not static: those are verified once, by
+ * themselves, and take numbers only. To the verifier a pointer that was negated is none.
+ */
+static __always_inline __u64 address_of(const void *p)
+{
+	__u64 address;
+
+	asm("%0 = -%0\n"
+	    "%0 = -%0"
+	    : "=r"(address)
+	    : "0"(p));
+	return address;
+}
+
 static __always_inline __u32 address_mix(__u64 address)
 {
 	return address_low(address) * 0x9e3779b1U;
