@@ -185,9 +185,9 @@ GUEST := $(B)/tests/kvmguest
 GUESTS := $(GUEST) $(if $(filter x86,$(ARCH)),$(B)/tests/nestedguest)
 
 BPF_TESTS := $(B)/tests/bpf_tests
-$(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(wildcard tests/bpf/*.h include/kvmscope/*) | $(B)/tests
+$(BPF_TESTS): $(sort $(wildcard tests/bpf/*.c)) $(B)/libkvmscope.a $(wildcard tests/bpf/*.h include/kvmscope/*) | $(B)/tests
 	$(call say,TEST)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter %.c,$^) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(filter %.c %.a,$^) $(LDFLAGS) $(LDLIBS) -lcmocka -o $@
 
 # The unit tests again, with each access to memory and each operation looked at. The instrumented code
 # misleads gcc's warnings: those are for the build without.

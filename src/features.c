@@ -84,6 +84,21 @@ static int find_type(const struct features *f, const char *name, __u32 kind,
 	return -ENODATA;
 }
 
+bool features__structs(const struct features *f, size_t i, const struct btf **ret_btf,
+		       const __u32 **ret_ids, size_t *ret_n)
+{
+	size_t k = 0;
+
+	if (!f->btf || !f->btf->vmlinux || i > N_MODULES)
+		return false;
+	while (kinds[k] != BTF_KIND_STRUCT)
+		k++;
+	*ret_btf = i ? f->btf->module[i - 1] : f->btf->vmlinux;
+	*ret_ids = f->btf->ids[i][k].id;
+	*ret_n = f->btf->ids[i][k].n;
+	return true;
+}
+
 /* The function prototype behind typedef btf_trace_<event>: void (*)(void *, args...). */
 static const struct btf_type *tp_proto(const struct features *f, const char *event,
 				       const struct btf **ret_btf)

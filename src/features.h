@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/types.h>
+
+struct btf;
 
 enum kvm_backend {
 	BACKEND_NONE, /* no KVM back end is loaded */
@@ -82,6 +85,13 @@ bool features__has_struct(const struct features *f, const char *type);
 
 /* Has a struct of that name, there, a member of that name? */
 bool features__has_member(const struct features *f, const char *type, const char *member);
+
+/*
+ * The structs of the i-th BTF: of vmlinux, then of the modules. *ret_btf: NULL: that module is not
+ * there. Returns false where there is none of that number.
+ */
+bool features__structs(const struct features *f, size_t i, const struct btf **ret_btf,
+		       const __u32 **ret_ids, size_t *ret_n);
 
 /* Calls fn for each value of vmlinux's enum of that name. */
 void features__each_enum(const struct features *f, const char *name,

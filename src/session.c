@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/param.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include "core_btf.h"
 #include "session_internal.h"
 #include "util.h"
 
@@ -36,7 +38,8 @@ static __attribute__((format(printf, 2, 0))) int on_libbpf(enum libbpf_print_lev
 {
 	char *message;
 
-	if (vasprintf(&message, fmt, ap) < 0)
+	/* they are thousands, each to be formatted */
+	if ((level == LIBBPF_DEBUG && !log_line) || vasprintf(&message, fmt, ap) < 0)
 		return 0;
 	/* the first one says what failed; the verifier's log and what failed with it come after */
 	if (level == LIBBPF_WARN && !*last_error)
@@ -167,11 +170,20 @@ static int set_sizes(struct session *s, const struct session_opts *opts,
 }
 
 /* Fills a stack with the numbers from last down to 1, so that 1 is taken first. */
-static int fill(struct bpf_map *stack, uint32_t last)
+static int fill(struct session *s, enum ks_fill which, struct bpf_map *stack, uint32_t last)
 {
+	__u64 ctx[2] = {which, last};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = ctx, .ctx_size_in = sizeof(ctx));
 	int err = 0;
 
-	for (uint32_t i = last; i && !err; i--)
+	while (ctx[1] &&
+	       !bpf_prog_test_run_opts(bpf_program__fd(s->skel->progs.fill__numbers), &run)) {
+		if (run.retval)
+			return -E2BIG;
+		ctx[1] -= MIN(ctx[1], KS_FILL_BATCH);
+	}
+	/* where the kernel lets nobody run a program so, one by one */
+	for (uint32_t i = ctx[1]; i && !err; i--)
 		err = bpf_map_update_elem(bpf_map__fd(stack), NULL, &i, BPF_ANY);
 	return err;
 }
@@ -193,15 +205,44 @@ static int configure(struct session *s, const struct features *f, const struct s
 	return err;
 }
 
+/*
+ * Where libbpf finds the types that relocations ask for: see core_btf.h. Without CAP_SYS_ADMIN
+ * those of modules are out of its reach. Where the kernel has no BTF there is no file.
+ */
+struct types_file {
+	int fd;
+	char path[32];
+};
+
+static int types__open(struct types_file *types, const struct features *f)
+{
+	types->fd = -1;
+	strcpy(types->path, "/sys/kernel/btf/vmlinux");
+	if (!f->vmlinux_btf)
+		return 0;
+	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
+	if (types->fd < 0)
+		return -errno;
+	snprintf(types->path, sizeof(types->path), "/proc/self/fd/%d", types->fd);
+	return 0;
+}
+
+static int types__write(const struct types_file *types, const struct features *f,
+			const struct btf *local)
+{
+	if (types->fd < 0)
+		return 0;
+	if (ftruncate(types->fd, 0) || lseek(types->fd, 0, SEEK_SET) < 0)
+		return -errno;
+	return core_btf__write(f, local, f->kvm_types, "timespec64", types->fd);
+}
+
 /* One attempt with no cheaper form than floor. -EAGAIN: a lower rung may still work. */
 static int try_load(struct session *s, struct features *f, const struct domain *const *domains,
 		    size_t n, const struct session_opts *opts, enum rung_kind floor,
-		    char **ret_error)
+		    const struct types_file *types, char **ret_error)
 {
-	/* without a path libbpf walks all modules' BTF, which without CAP_SYS_ADMIN ends the load
-	 */
-	LIBBPF_OPTS(bpf_object_open_opts, how,
-		    .btf_custom_path = f->kvm_types ? NULL : "/sys/kernel/btf/vmlinux");
+	LIBBPF_OPTS(bpf_object_open_opts, how, .btf_custom_path = types->path);
 	struct bpf_program *prog;
 	bool unreadable;
 	int err;
@@ -239,17 +280,24 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 		bpf_program__set_autoload(session__program(s, s->choices[i].rung->program), true);
 		/* the last rung too, for session__heal() */
 		for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++)
-			if (r->kind == RUNG_TP && features__tp_args(f, e->name) >= 0 &&
+			if (e->preemptible && r->kind == RUNG_TP &&
+			    features__tp_args(f, e->name) >= 0 &&
 			    features__tp_field(f, e->system, e->name, "common_pid") >= 0 &&
 			    !(r->missing && r->missing(f)))
 				bpf_program__set_autoload(session__program(s, r->program), true);
 	}
+	bpf_program__set_autoload(s->skel->progs.fill__numbers, true);
 	bpf_program__set_autoload(s->skel->progs.vcpu__audit, true);
 	bpf_program__set_autoload(s->skel->progs.vcpu__adopt, opts->modes & TRACE_TIMES);
 	err = set_sizes(s, opts, domains, n);
 	err = err ?: configure(s, f, opts, domains, n);
 	if (err) {
 		*ret_error = xasprintf("BPF object can't be configured: %s", strerror(-err));
+		return err;
+	}
+	err = types__write(types, f, bpf_object__btf(s->skel->obj));
+	if (err) {
+		*ret_error = xasprintf("the kernel's types can't be copied: %s", strerror(-err));
 		return err;
 	}
 	features__drop_btf(f); /* libbpf parses its own: not both at once */
@@ -358,7 +406,8 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 		  size_t n, const struct session_opts *opts, char **ret_error)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
-	int err = -EAGAIN, cpus = libbpf_num_possible_cpus();
+	int err, cpus = libbpf_num_possible_cpus();
+	struct types_file types = {.fd = -1};
 	char *error;
 
 	*ret_error = NULL;
@@ -372,11 +421,17 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	s->fixed = opts->fixed;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	err = types__open(&types, f);
+	if (err) {
+		*ret_error = xasprintf("no file for the kernel's types: %s", strerror(-err));
+		goto out;
+	}
+	err = -EAGAIN;
 	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {
 		error = NULL;
 		*last_error = '\0';
 		features__load_btf(f);
-		err = try_load(s, f, domains, n, opts, floor, &error);
+		err = try_load(s, f, domains, n, opts, floor, &types, &error);
 		if (!err) {
 			free(*ret_error);
 			*ret_error = NULL;
@@ -394,13 +449,21 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	s->arrays[ARRAY_SUBJECTS].fd = bpf_map__fd(s->skel->maps.subjects);
 	s->arrays[ARRAY_TALLIES].fd = bpf_map__fd(s->skel->maps.tallies);
 	s->arrays[ARRAY_DISK_HISTS].fd = bpf_map__fd(s->skel->maps.disk_hists);
-	err = fill(s->skel->maps.free_vcpus, s->arrays[ARRAY_VCPUS].entries - 1);
-	err = err ?: fill(s->skel->maps.free_cells, s->arrays[ARRAY_CELLS].entries - 1);
-	err = err ?: fill(s->skel->maps.free_subjects, s->arrays[ARRAY_SUBJECTS].entries - 1);
-	err = err ?: fill(s->skel->maps.free_disk_hists, s->arrays[ARRAY_DISK_HISTS].entries - 1);
+	err = fill(s, KS_FILL_VCPUS, s->skel->maps.free_vcpus, s->arrays[ARRAY_VCPUS].entries - 1);
+	err = err
+		      ?: fill(s, KS_FILL_CELLS, s->skel->maps.free_cells,
+			      s->arrays[ARRAY_CELLS].entries - 1);
+	err = err
+		      ?: fill(s, KS_FILL_SUBJECTS, s->skel->maps.free_subjects,
+			      s->arrays[ARRAY_SUBJECTS].entries - 1);
+	err = err
+		      ?: fill(s, KS_FILL_DISK_HISTS, s->skel->maps.free_disk_hists,
+			      s->arrays[ARRAY_DISK_HISTS].entries - 1);
 	if (err)
 		*ret_error = xasprintf("BPF maps can't be filled: %s", strerror(-err));
 out:
+	if (types.fd >= 0)
+		close(types.fd);
 	if (err) {
 		session__close(s);
 		return err;

@@ -132,6 +132,15 @@ struct ks_adopt {
 /* vcpu__audit()'s argument is the first of so many slots. */
 #define KS_AUDIT_BATCH 16
 
+/* fill__numbers()'s first argument is one of these; it gives out so many numbers at a time. */
+enum ks_fill {
+	KS_FILL_VCPUS,
+	KS_FILL_CELLS,
+	KS_FILL_SUBJECTS,
+	KS_FILL_DISK_HISTS,
+};
+#define KS_FILL_BATCH 32
+
 /* What a vCPU is at, where that is more than the state that its time counts as. */
 enum ks_vcpu_mode {
 	KS_MODE_NEW, /* no event that tells yet */

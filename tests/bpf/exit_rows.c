@@ -22,7 +22,7 @@
 
 static struct object *open_object(bool counts)
 {
-	struct object *o = object__open();
+	struct object *o = object__open(few_types);
 
 	assert_non_null(o);
 	assert_non_null(object__want(o, EXIT));

@@ -12,72 +12,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <cmocka.h>
+#include "core_btf.h"
 #include "exit_rows.h"
+#include "features.h"
 #include "object.h"
 #include "vmx.h"
 
 #define PROGRAMS_MAX 256
 
-static struct btf *vmlinux, *kvm;
-
-/* Has the kernel, or kvm.ko, such a type or function? */
-static const struct btf_type *find(const char *name, __u32 kind, const struct btf **ret_btf)
-{
-	const struct btf *all[] = {vmlinux, kvm};
-	int id;
-
-	for (size_t i = 0; i < 2; i++) {
-		id = all[i] ? btf__find_by_name_kind(all[i], name, kind) : -ENOENT;
-		if (id > 0) {
-			*ret_btf = all[i];
-			return btf__type_by_id(all[i], id);
-		}
-	}
-	return NULL;
-}
-
-static int tracepoint_args(const char *event)
-{
-	const struct btf_type *t;
-	const struct btf *btf;
-	char name[128];
-
-	snprintf(name, sizeof(name), "btf_trace_%s", event);
-	t = find(name, BTF_KIND_TYPEDEF, &btf);
-	if (!t)
-		return -1;
-	t = btf__type_by_id(btf, btf__type_by_id(btf, t->type)->type);
-	return btf_vlen(t) - 1;
-}
-
-/* BPF_CMPXCHG: v5.12. On kernels without it, block I/O is traced by raw tracepoints alone. */
-static bool has_cmpxchg(void)
-{
-	static const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1},
-		{.code = BPF_STX | BPF_MEM | BPF_DW,
-		 .dst_reg = BPF_REG_10,
-		 .src_reg = BPF_REG_0,
-		 .off = -8},
-		{.code = BPF_STX | BPF_ATOMIC | BPF_DW,
-		 .dst_reg = BPF_REG_10,
-		 .src_reg = BPF_REG_1,
-		 .off = -8,
-		 .imm = BPF_CMPXCHG},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "GPL", insns,
-			       sizeof(insns) / sizeof(insns[0]), NULL);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
+static struct features *features;
+const char *few_types;
 
 /*
  * A tp_btf program of an event that this kernel's BTF does not have can't be loaded, nor one of an
@@ -89,26 +38,29 @@ static bool has_event(const struct bpf_program *prog)
 
 	if (strncmp(section, "tp_btf/", 7))
 		return true;
-	if (!strncmp(section + 7, "block_", 6) && !has_cmpxchg())
+	/* on kernels without it, block I/O is traced by raw tracepoints alone */
+	if (!strncmp(section + 7, "block_", 6) && !features->cmpxchg)
 		return false;
 #ifdef __aarch64__
 	if (!strcmp(section + 7, "kvm_exit") || !strcmp(section + 7, "kvm_entry"))
 		return false;
 #endif
-	return tracepoint_args(section + 7) >= 0;
+	return features__tp_args(features, section + 7) >= 0;
 }
 
-/* Both settings of each constant: as a session here has them, with times; the other way round. */
+/*
+ * Both settings of each constant: as a session here has them, with times; the other way round. As
+ * here, relocations are by the few types that a session gives to libbpf; else by all of the
+ * kernel's.
+ */
 static struct object *open_form(bool as_here)
 {
-	struct object *o = object__open();
-	const struct btf *btf;
+	struct object *o = object__open(as_here ? few_types : NULL);
 
 	assert_non_null(o);
-	assert_true(object__set(o, "cfg_cast",
-				as_here && find("bpf_rdonly_cast", BTF_KIND_FUNC, &btf)));
-	assert_true(
-		object__set(o, "cfg_switch_state", as_here && tracepoint_args("sched_switch") > 3));
+	assert_true(object__set(o, "cfg_cast", as_here && features->rdonly_cast));
+	assert_true(object__set(o, "cfg_switch_state",
+				as_here && features__tp_args(features, "sched_switch") > 3));
 	assert_true(object__set(o, "cfg_filter", as_here));
 	assert_true(object__set(o, "cfg_counts", !as_here));
 	return o;
@@ -200,12 +152,12 @@ static unsigned int load(const char *program, bool as_here)
 static void test_load(void **state)
 {
 	const char *program = *state;
-	struct object *o = object__open();
+	struct object *o = together[0] ? NULL : object__open(NULL);
 	unsigned int insns, others;
 	bool possible;
 
-	assert_non_null(o);
-	possible = has_event(bpf_object__find_program_by_name(object__bpf(o), program));
+	possible =
+		has_event(bpf_object__find_program_by_name(object__bpf(o ?: together[0]), program));
 	object__close(o);
 	if (!possible) {
 		printf("# %s: no BTF for its event as it takes it\n", program);
@@ -218,9 +170,68 @@ static void test_load(void **state)
 		       insns > others ? insns : others);
 }
 
+/* Two instructions are the same, but for the maps that they name: those are each object's own. */
+static bool same_insns(const struct bpf_insn *a, const struct bpf_insn *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool map =
+			a[i].code == (BPF_LD | BPF_IMM | BPF_DW) &&
+			(a[i].src_reg == BPF_PSEUDO_MAP_FD || a[i].src_reg == BPF_PSEUDO_MAP_VALUE);
+
+		if (a[i].code != b[i].code || a[i].dst_reg != b[i].dst_reg ||
+		    a[i].src_reg != b[i].src_reg || a[i].off != b[i].off ||
+		    (!map && a[i].imm != b[i].imm))
+			return false;
+	}
+	return true;
+}
+
+/* What libbpf makes of the programs by the few types is what it makes of them by all. */
+static void test_few_types(void **state)
+{
+	struct bpf_program *prog, *other;
+	size_t n = 0;
+
+	if (!few_types) {
+		printf("# few_types: this kernel has no BTF\n");
+		skip();
+	}
+	if (!together[0] || !together[1])
+		fail_msg("not all programs are loaded");
+	bpf_object__for_each_program (prog, object__bpf(together[0])) {
+		if (bpf_program__fd(prog) < 0)
+			continue;
+		other = bpf_object__find_program_by_name(object__bpf(together[1]),
+							 bpf_program__name(prog));
+		if (bpf_program__insn_cnt(prog) != bpf_program__insn_cnt(other) ||
+		    !same_insns(bpf_program__insns(prog), bpf_program__insns(other),
+				bpf_program__insn_cnt(prog)))
+			fail_msg("%s is another by the few types", bpf_program__name(prog));
+		n++;
+	}
+	assert_true(n > 50);
+}
+
+/* A file with them, or NULL. */
+static const char *write_few_types(void)
+{
+	static char path[32];
+	struct object *o = object__open(NULL);
+	int fd = memfd_create("few-types", MFD_CLOEXEC), err;
+
+	err = fd < 0 || !o ? -errno
+			   : core_btf__write(features, bpf_object__btf(object__bpf(o)), true,
+					     "timespec64", fd);
+	object__close(o);
+	if (err)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* open to the end */
+	return path;
+}
+
 static size_t list_programs(struct CMUnitTest *tests, size_t max)
 {
-	struct object *o = object__open();
+	struct object *o = object__open(NULL);
 	struct bpf_program *prog;
 	size_t n = 0;
 
@@ -242,7 +253,7 @@ static size_t list_programs(struct CMUnitTest *tests, size_t max)
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[PROGRAMS_MAX + EXIT_ROW_TESTS + VMX_TESTS] = {};
+	struct CMUnitTest tests[PROGRAMS_MAX + 1 + EXIT_ROW_TESTS + VMX_TESTS] = {};
 	size_t n;
 
 	if (argc < 2 || argc > 3) {
@@ -252,9 +263,10 @@ int main(int argc, char **argv)
 	object_path = argv[1];
 	vmx_module = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	vmlinux = btf__load_vmlinux_btf();
-	kvm = vmlinux ? btf__load_module_btf("kvm", vmlinux) : NULL;
+	features = features__new();
+	few_types = features->vmlinux_btf ? write_few_types() : NULL;
 	n = list_programs(tests, PROGRAMS_MAX);
+	tests[n++] = (struct CMUnitTest){"few_types", test_few_types, NULL, NULL, NULL};
 	memcpy(&tests[n], exit_row_tests, sizeof(exit_row_tests));
 	n += EXIT_ROW_TESTS;
 	memcpy(&tests[n], vmx_tests, sizeof(vmx_tests));

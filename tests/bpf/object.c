@@ -10,7 +10,7 @@
 
 #define LOG_KEPT 2000
 
-const char *object_path, *object_btf;
+const char *object_path;
 
 struct object {
 	struct bpf_object *obj;
@@ -51,7 +51,7 @@ static bool set_size(struct object *o, const char *map, uint32_t n)
 	return m && !bpf_map__set_max_entries(m, n);
 }
 
-struct object *object__open(void)
+struct object *object__open(const char *types)
 {
 	static const struct {
 		const char *map;
@@ -62,7 +62,7 @@ struct object *object__open(void)
 		{"cells", OBJECT_CELLS + 1}, {"free_cells", OBJECT_CELLS},
 		{"details", OBJECT_CELLS},   {"adoptees", OBJECT_VCPUS},
 	};
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = object_btf);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .btf_custom_path = types);
 	struct object *o = calloc(1, sizeof(*o));
 	struct bpf_program *prog;
 

@@ -16,13 +16,16 @@
 
 /* Where the object file is: BUILD/kvmscope.bpf.o. */
 extern const char *object_path;
-/* A file with the BTF that its programs are relocated by; NULL: this kernel's own. */
-extern const char *object_btf;
+/* A file with the types that a session gives to libbpf; NULL: this kernel has no BTF. */
+extern const char *few_types;
 
 struct object;
 
-/* Opened, with no program to be loaded and sizes for a few vCPUs. NULL on failure (errno). */
-struct object *object__open(void);
+/*
+ * Opened, with no program to be loaded and sizes for a few vCPUs. types: a file with the BTF that
+ * its programs are relocated by; NULL: this kernel's own. NULL on failure (errno).
+ */
+struct object *object__open(const char *types);
 void object__close(struct object *o); /* NULL is fine */
 
 struct bpf_object *object__bpf(struct object *o);

@@ -115,10 +115,8 @@ static void memory__write(struct memory *m)
 
 static struct object *open_vmx(const char *btf, bool cast)
 {
-	struct object *o;
+	struct object *o = object__open(btf);
 
-	object_btf = btf;
-	o = object__open();
 	assert_non_null(o);
 	assert_true(object__set(o, "cfg_cast", cast));
 	assert_non_null(object__want(o, EXIT));
@@ -126,7 +124,6 @@ static struct object *open_vmx(const char *btf, bool cast)
 	assert_non_null(object__want(o, ENTRY));
 	if (object__load(o))
 		fail_msg("%s", object__log());
-	object_btf = NULL;
 	return o;
 }
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few of the kernel's types that our programs' relocations ask for.
+ *
+ * For each type that a BPF object's relocations begin at, libbpf goes through all of the kernel's
+ * types, of which there are 150,000. In a BTF that has only those of the same names, and what they
+ * are made of, it finds the same.
+ */
+#ifndef KVMSCOPE_CORE_BTF_H
+#define KVMSCOPE_CORE_BTF_H
+
+#include <stdbool.h>
+#include <bpf/btf.h>
+
+struct features;
+
+/*
+ * Writes that BTF, raw, to a file that is empty. local: the object's own types. kvm: with those of
+ * KVM's modules. keep_id: a struct that must have the same id as in vmlinux, for it is told to the
+ * kernel; where vmlinux has none, nothing is kept. The features' BTF must be loaded. Returns 0,
+ * -ENODATA where this kernel has no BTF, or another -errno.
+ */
+int core_btf__write(const struct features *f, const struct btf *local, bool kvm,
+		    const char *keep_id, int fd);
+
+#endif
