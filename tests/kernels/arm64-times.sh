@@ -8,9 +8,9 @@
 run_split_of_each_exit() {
 	vm_start neighbour noise --forever --busy-ms 1000
 	neighbour=$vm_pid
-	vm_go neighbour
 	scope_start scope exits -j
-	vm_run vm web1 --hvc 503 --mmio 101 --wfi 31 --hlt-wake-us 3000 --vmm-sleep-us 1000
+	vm_go neighbour
+	vm_run vm web1 --hvc 503 --mmio 101 --wfi 31 --hlt-wake-us 10000 --vmm-sleep-us 1000
 	scope_end scope $scope_pid
 	vm_kill "$neighbour"
 }

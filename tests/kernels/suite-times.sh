@@ -29,7 +29,7 @@ run_icount_percentiles() {
 	scope_start scope exits -j -H
 	truth_begin_plain kvm_exit kvm_entry
 	echo x86-tsc >$tracing/trace_clock
-	vm_run vm web1 --out 20011 --mmio 10007 --cpuid 20011 --rdmsr 15013
+	vm_run vm web1 --out 10007 --mmio 10007 --cpuid 10007 --rdmsr 10007
 	scope_end scope $scope_pid
 	truth_end truth
 }
@@ -69,9 +69,9 @@ check_icount_percentiles() {
 run_split_of_each_exit() {
 	vm_start neighbour noise --forever --busy-ms 1000
 	neighbour=$vm_pid
-	vm_go neighbour
 	scope_start scope exits -j
-	vm_run vm web1 --out 211 --mmio 101 --cpuid 503 --hlt 31 --hlt-wake-us 3000 --vmm-sleep-us 1000
+	vm_go neighbour
+	vm_run vm web1 --out 211 --mmio 101 --cpuid 503 --hlt 31 --hlt-wake-us 10000 --vmm-sleep-us 1000
 	scope_end scope $scope_pid
 	vm_kill "$neighbour"
 }
@@ -88,7 +88,7 @@ check_split_of_each_exit() {
 		[.reason, .cpu_latency.sum, .latency.sum, .cpu_latency.count, .latency.count]] |
 		must(length >= 5 and all(.[]; .[1] <= .[2] and .[3] == .[4]))'
 	holds "HLT is idle time" scope.out '[vm("web1")[].exits[] | select(.reason == "hlt").split_ns |
-		[.halted + .halt_poll, .steal, .kernel]] | .[0] | must(.[0] > 0.9 * 31 * 3e6 and .[0] + .[1] > 9 * .[2])'
+		[.halted + .halt_poll, .steal, .kernel]] | .[0] | must(.[0] > 0.9 * 31 * 10e6 and .[0] + .[1] > 9 * .[2])'
 	holds "OUT is the VMM, asleep" scope.out '[vm("web1")[].exits[] | select(.reason == "io").split_ns]
 		| .[0] | must(.blocked > 211000000 and .halted == 0)'
 	complete_or_told scope.out
@@ -97,10 +97,10 @@ check_split_of_each_exit() {
 # Intervals end in the middle of a long halt and of a long stay in user space, and beside many short
 # ones of each.
 run_icount_intervals() {
-	scope_start scope cpu -j 1 7
-	vm_start long long --forever --hlt 1 --hlt-wake-us 3000000
+	scope_start scope cpu -j 0.5 8
+	vm_start long long --forever --hlt 1 --hlt-wake-us 1500000
 	vm_go long
-	vm_start asleep asleep --forever --out 1 --vmm-sleep-us 3000000
+	vm_start asleep asleep --forever --out 1 --vmm-sleep-us 1500000
 	vm_go asleep
 	vm_start short short --forever --vcpus 2 --out 5 --cpuid 50 --hlt 2 --hlt-wake-us 700
 	vm_go short
@@ -110,7 +110,7 @@ run_icount_intervals() {
 check_icount_intervals() {
 	local name
 	status_is scope 0
-	lines_are scope.out 7
+	lines_are scope.out 8
 	jq -c 'select([.vms[].name] | contains(["long", "short", "asleep"]))' scope.out |
 		tail -n +2 >lived.out # through the whole of
 	holds "intervals with all" lived.out 'length | must(. > 3)'
@@ -220,7 +220,7 @@ run_steal() {
 	scope_start scope cpu -j
 	vm_start vm web1 --forever --busy-ms 10000 --vcpus 4 --pin 0
 	vm_go vm
-	between_stops scope $vm_pid 4
+	between_stops scope $vm_pid 2
 }
 
 check_steal() {
@@ -241,11 +241,11 @@ check_steal() {
 run_steal_beside_halts() {
 	vm_start neighbour noise --forever --busy-ms 10000
 	neighbour=$vm_pid
-	vm_go neighbour
 	scope_start scope cpu -j
+	vm_go neighbour
 	vm_start vm web1 --forever --vcpus 2 --cpuid 300 --out 5 --hlt 2 --hlt-wake-us 3000
 	vm_go vm
-	between_stops scope $vm_pid 4
+	between_stops scope $vm_pid 2
 	vm_kill "$neighbour"
 }
 
@@ -299,7 +299,7 @@ run_icount_short_halts() {
 	scope_start scope cpu -j
 	vm_start vm web1 --forever --hlt 1 --hlt-wake-us 60 --cpuid 3
 	vm_go vm
-	between_stops scope $vm_pid 3
+	between_stops scope $vm_pid 1
 }
 
 check_icount_short_halts() {
