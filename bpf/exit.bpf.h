@@ -151,8 +151,9 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 		cell = cell_get(v->cell);
 	charge(v, now);
 	settle_rest(v);
-	if (now >= v->user_t)
-		cell_record(v->user_cell, now - v->user_t);
+	c = cell_get(v->user_cell);
+	if (c && now >= v->user_t)
+		record(c, now - v->user_t);
 	v->user_cell = 0;
 	if (v->wake_t && now >= v->wake_t) {
 		c = cell_get(v->wake_cell);
@@ -166,7 +167,8 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 	v->detail_cell = 0;
 	if (!cell)
 		return;
-	cell_record(detail, wall);
+	if (detail)
+		cell_record(detail, wall);
 	off = v->part[KS_STEAL] + v->part[KS_HALTED] + v->part[KS_BLOCKED];
 	rest = wall;
 	for (i = 0; i < KS_STATES; i++) {
@@ -176,7 +178,7 @@ static __noinline void exit_end_dirty(struct ks_vcpu *v, __u64 now)
 	if ((__s64)rest > 0)
 		cell->part[KS_UNACCOUNTED] += rest;
 	if (!off || off > wall) {
-		cell_record(v->cell, wall);
+		record(cell, wall);
 		cell->part[KS_KERNEL] -= wall; /* see struct ks_cell */
 		return;
 	}
