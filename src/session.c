@@ -30,6 +30,10 @@
 #define DISK_HISTS	   1024
 #define DISK_HISTS_PER_CPU 32
 
+#ifndef MFD_NOEXEC_SEAL /* v6.3; Debian 12 has older headers */
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
 
@@ -220,7 +224,10 @@ static int types__open(struct types_file *types, const struct features *f)
 	strcpy(types->path, "/sys/kernel/btf/vmlinux");
 	if (!f->vmlinux_btf)
 		return 0;
-	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
+	/* without the flag a host may refuse it (vm.memfd_noexec), and others log it: v6.3 */
+	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	if (types->fd < 0 && errno == EINVAL)
+		types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
 	if (types->fd < 0)
 		return -errno;
 	snprintf(types->path, sizeof(types->path), "/proc/self/fd/%d", types->fd);
