@@ -2,14 +2,20 @@
 /* Copies types from one BTF to another: see core_btf.h. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/param.h>
 #include <unistd.h>
 #include <bpf/libbpf.h>
 #include "core_btf.h"
 #include "features.h"
 #include "util.h"
+
+#ifndef MFD_NOEXEC_SEAL /* v6.3; Debian 12 has older headers */
+#define MFD_NOEXEC_SEAL 8U
+#endif
 
 /* A name that is looked for, without a flavor ("task_struct___before_5_14"). */
 struct name {
@@ -209,4 +215,37 @@ int core_btf__write(const struct features *f, const struct btf *local, bool kvm,
 	free(names);
 	btf__free(c.to);
 	return err;
+}
+
+int core_btf__open(struct core_btf_file *types, const struct features *f)
+{
+	types->fd = -1;
+	strcpy(types->path, "/sys/kernel/btf/vmlinux");
+	if (!f->vmlinux_btf)
+		return 0;
+	/* without the flag a host may refuse it (vm.memfd_noexec), and others log it: v6.3 */
+	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	if (types->fd < 0 && errno == EINVAL)
+		types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
+	if (types->fd < 0)
+		return -errno;
+	snprintf(types->path, sizeof(types->path), "/proc/self/fd/%d", types->fd);
+	return 0;
+}
+
+int core_btf__fill(const struct core_btf_file *types, const struct features *f,
+		   const struct btf *local)
+{
+	if (types->fd < 0)
+		return 0;
+	if (ftruncate(types->fd, 0) || lseek(types->fd, 0, SEEK_SET) < 0)
+		return -errno;
+	return core_btf__write(f, local, f->kvm_types, "timespec64", types->fd);
+}
+
+void core_btf__close(struct core_btf_file *types)
+{
+	if (types->fd >= 0)
+		close(types->fd);
+	types->fd = -1;
 }

@@ -23,4 +23,20 @@ struct features;
 int core_btf__write(const struct features *f, const struct btf *local, bool kvm,
 		    const char *keep_id, int fd);
 
+/*
+ * A file in memory for it, and the path by which libbpf finds it. Where the kernel has no BTF there
+ * is no file. Types of KVM's modules are in it only with CAP_SYS_ADMIN, without which programs that
+ * name them are not chosen.
+ */
+struct core_btf_file {
+	int fd;
+	char path[32];
+};
+
+/* Both return 0 or -errno. The file may be filled again; local as above. */
+int core_btf__open(struct core_btf_file *types, const struct features *f);
+int core_btf__fill(const struct core_btf_file *types, const struct features *f,
+		   const struct btf *local);
+void core_btf__close(struct core_btf_file *types);
+
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/param.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -29,10 +28,6 @@
 /* Disks' subjects have theirs together, see struct ks_disk_hists: one for each CPU it shows on. */
 #define DISK_HISTS	   1024
 #define DISK_HISTS_PER_CPU 32
-
-#ifndef MFD_NOEXEC_SEAL /* v6.3; Debian 12 has older headers */
-#define MFD_NOEXEC_SEAL 8U
-#endif
 
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
@@ -209,45 +204,10 @@ static int configure(struct session *s, const struct features *f, const struct s
 	return err;
 }
 
-/*
- * Where libbpf finds the types that relocations ask for: see core_btf.h. Without CAP_SYS_ADMIN
- * those of modules are out of its reach. Where the kernel has no BTF there is no file.
- */
-struct types_file {
-	int fd;
-	char path[32];
-};
-
-static int types__open(struct types_file *types, const struct features *f)
-{
-	types->fd = -1;
-	strcpy(types->path, "/sys/kernel/btf/vmlinux");
-	if (!f->vmlinux_btf)
-		return 0;
-	/* without the flag a host may refuse it (vm.memfd_noexec), and others log it: v6.3 */
-	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-	if (types->fd < 0 && errno == EINVAL)
-		types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
-	if (types->fd < 0)
-		return -errno;
-	snprintf(types->path, sizeof(types->path), "/proc/self/fd/%d", types->fd);
-	return 0;
-}
-
-static int types__write(const struct types_file *types, const struct features *f,
-			const struct btf *local)
-{
-	if (types->fd < 0)
-		return 0;
-	if (ftruncate(types->fd, 0) || lseek(types->fd, 0, SEEK_SET) < 0)
-		return -errno;
-	return core_btf__write(f, local, f->kvm_types, "timespec64", types->fd);
-}
-
 /* One attempt with no cheaper form than floor. -EAGAIN: a lower rung may still work. */
 static int try_load(struct session *s, struct features *f, const struct domain *const *domains,
 		    size_t n, const struct session_opts *opts, enum rung_kind floor,
-		    const struct types_file *types, char **ret_error)
+		    const struct core_btf_file *types, char **ret_error)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, how, .btf_custom_path = types->path);
 	struct bpf_program *prog;
@@ -302,7 +262,7 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 		*ret_error = xasprintf("BPF object can't be configured: %s", strerror(-err));
 		return err;
 	}
-	err = types__write(types, f, bpf_object__btf(s->skel->obj));
+	err = core_btf__fill(types, f, bpf_object__btf(s->skel->obj));
 	if (err) {
 		*ret_error = xasprintf("the kernel's types can't be copied: %s", strerror(-err));
 		return err;
@@ -414,7 +374,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 {
 	struct session *s = xcalloc(1, sizeof(*s));
 	int err, cpus = libbpf_num_possible_cpus();
-	struct types_file types = {.fd = -1};
+	struct core_btf_file types = {.fd = -1};
 	char *error;
 
 	*ret_error = NULL;
@@ -428,7 +388,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	s->fixed = opts->fixed;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	err = types__open(&types, f);
+	err = core_btf__open(&types, f);
 	if (err) {
 		*ret_error = xasprintf("no file for the kernel's types: %s", strerror(-err));
 		goto out;
@@ -469,8 +429,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	if (err)
 		*ret_error = xasprintf("BPF maps can't be filled: %s", strerror(-err));
 out:
-	if (types.fd >= 0)
-		close(types.fd);
+	core_btf__close(&types);
 	if (err) {
 		session__close(s);
 		return err;

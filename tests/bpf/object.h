@@ -16,7 +16,7 @@
 
 /* Where the object file is: BUILD/kvmscope.bpf.o. */
 extern const char *object_path;
-/* A file with the types that a session gives to libbpf; NULL: this kernel has no BTF. */
+/* A file with the types that a session gives to libbpf; NULL: there is none (test_few_types()). */
 extern const char *few_types;
 
 struct object;
