@@ -7,7 +7,9 @@
 #include "util.h"
 #include "vm_proc.h"
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h, the same since 2.6.27 */
+/* include/linux/sched.h: the same since 2.6.27 */
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
 
 /* Numbers of fields in /proc/PID/stat as proc(5) has them, the state's being 3. */
 #define STAT_FLAGS  9
@@ -41,6 +43,7 @@ bool vm_proc__stat(struct vm_span text, struct vm_proc_stat *ret)
 			return false;
 	}
 	ret->kernel_thread = flags & PF_KTHREAD;
+	ret->exiting = flags & PF_EXITING;
 	return n > STAT_START;
 }
 

@@ -12,6 +12,7 @@ struct vm_proc_stat {
 	char comm[64]; /* 15 bytes for a process, more for some kernel threads */
 	char state;
 	bool kernel_thread;
+	bool exiting; /* its memory is gone, or goes; its descriptors may still be there */
 	uint64_t start_ticks;
 };
 

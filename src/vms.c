@@ -49,6 +49,7 @@ struct known {
 	uint64_t status_serial; /* of libvirt's file, 0: none */
 	unsigned int settling;	/* rescans during which its name may get better */
 	unsigned int seen;	/* the last rescan that saw it */
+	bool described;		/* by what it showed of itself */
 	bool vouched;		/* the kernel side says that it is one; its files do not */
 };
 
@@ -89,11 +90,16 @@ struct vms *vms__open(const struct vms_roots *roots)
 	return vms;
 }
 
-static void free_vm(struct vm *vm)
+static void free_lists(struct vm *vm)
 {
 	free(vm->vcpus);
 	free(vm->nics);
 	free(vm->disks);
+}
+
+static void free_vm(struct vm *vm)
+{
+	free_lists(vm);
 	free(known_of(vm));
 }
 
@@ -161,36 +167,67 @@ static uint64_t start_realtime_ns(const struct vm *vm)
 }
 
 static const struct vm_status *find_status(struct vms *vms, const struct known *known,
+					   const struct vm_probe_identity *identity,
 					   uint64_t *ret_serial)
 {
 	struct vm_libvirt_process process = {
 		.pid = known->vm.pid,
-		.uid = known->identity.uid,
+		.uid = identity->uid,
 		.start_ns = start_realtime_ns(&known->vm),
-		.name = known->identity.argv.name,
-		.uuid = known->identity.argv.uuid,
+		.name = identity->argv.name,
+		.uuid = identity->argv.uuid,
 	};
 
 	*ret_serial = 0;
 	return vm_libvirt__find(vms->libvirt, &process, ret_serial);
 }
 
-/* Names it; reads its vCPUs and devices if that is due, or libvirt has something new to say. */
+static bool is_exiting(struct vms *vms, pid_t pid)
+{
+	struct vm_proc_stat stat;
+
+	return vm_probe__stat(vms->probe, pid, &stat) || stat.exiting;
+}
+
+/*
+ * Names it; reads its vCPUs and devices if that is due, or libvirt has something new to say.
+ *
+ * A process that exits has PF_EXITING first; then its memory goes, which takes seconds for a
+ * large guest's, and with it its command line; then its descriptors, by which it is a VM
+ * (kernel/exit.c, do_exit). What it showed before is better than what it shows in between, and
+ * it has shown all of it if the flag is not set afterwards.
+ */
 static void describe(struct vms *vms, struct known *known, bool devices)
 {
-	char old_name[VM_NAME_MAX];
+	struct vm_probe_identity identity;
 	const struct vm_status *status;
+	struct vm next = known->vm;
 	uint64_t serial;
 
-	vm_probe__identity(vms->probe, known->vm.pid, &known->identity);
-	status = find_status(vms, known, &serial);
-	memcpy(old_name, known->vm.name, sizeof(old_name));
-	vm_identify(&known->vm, status, &known->identity.cgroup, &known->identity.argv);
-	if (strcmp(old_name, known->vm.name) || serial != known->status_serial)
+	vm_probe__identity(vms->probe, known->vm.pid, &identity);
+	status = find_status(vms, known, &identity, &serial);
+	vm_identify(&next, status, &identity.cgroup, &identity.argv);
+	devices |= serial != known->status_serial;
+	if (devices) {
+		next.vcpus = NULL;
+		next.nics = NULL;
+		next.disks = NULL;
+		next.n_vcpus = next.n_nics = next.n_disks = 0;
+		vm_probe__devices(vms->probe, status, vms->debugfs, &next);
+	}
+	if (known->described && is_exiting(vms, known->vm.pid)) {
+		if (devices)
+			free_lists(&next);
+		return;
+	}
+	if (devices)
+		free_lists(&known->vm);
+	if (strcmp(next.name, known->vm.name) || serial != known->status_serial)
 		vms->table.dirty = true;
-	if (devices || serial != known->status_serial)
-		vm_probe__devices(vms->probe, status, vms->debugfs, &known->vm);
+	known->vm = next;
+	known->identity = identity;
 	known->status_serial = serial;
+	known->described = true;
 }
 
 /* Whether a source that outranks the name's may still turn up. */
@@ -287,7 +324,7 @@ static void visit(struct vms *vms, struct vm_process *process)
 	}
 	known->seen = vms->scan;
 	if (vms->status_changed)
-		find_status(vms, known, &serial);
+		find_status(vms, known, &known->identity, &serial);
 	if (name_may_improve(known) || (vms->status_changed && serial != known->status_serial))
 		describe(vms, known, false);
 }

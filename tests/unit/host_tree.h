@@ -85,13 +85,18 @@ static inline void host__link(char *path, const char *target)
 	free(path);
 }
 
-static inline void host__stat(const struct host *host, int pid, const char *comm, bool kernel,
-			      unsigned long long start)
+/* flags: the field of /proc/PID/stat, include/linux/sched.h's PF_. */
+#define HOST_PROCESS 0x00400100
+#define HOST_EXITING 0x00400104
+#define HOST_KTHREAD 0x00208040
+
+static inline void host__stat(const struct host *host, int pid, const char *comm,
+			      unsigned int flags, unsigned long long start)
 {
 	char *text =
 		xasprintf("%d (%s) S 1 %d %d 0 -1 %u 100 0 0 0 5 5 0 0 20 0 4 0 %llu 364011520 "
 			  "8329 18446744073709551615 1 1 0 0 0 0 268444224 4100 16963 0 0 0 17\n",
-			  pid, comm, pid, pid, kernel ? 0x00208040 : 0x00400100, start);
+			  pid, comm, pid, pid, flags, start);
 
 	host__write(host__path(host, "proc/%d/stat", pid), text, strlen(text), false);
 	free(text);
@@ -104,7 +109,7 @@ static inline void host__process(struct host *host, int pid, unsigned long long 
 	char *status = xasprintf("Name:\t%s\nTgid:\t%d\n", comm, pid);
 
 	host->pid = pid;
-	host__stat(host, pid, comm, false, start);
+	host__stat(host, pid, comm, HOST_PROCESS, start);
 	host__write(host__path(host, "proc/%d/status", pid), status, strlen(status), false);
 	free(host__path(host, "proc/%d/fd/x", pid));
 	free(host__path(host, "proc/%d/fdinfo/x", pid));
@@ -277,7 +282,7 @@ static inline char *host__build(struct host *host, const char *description)
 				host__fail("process", rest);
 			host__process(host, pid, start, comm);
 		} else if (!strcmp(word, "kthread")) {
-			host__stat(host, atoi(rest), "kthreadd", true, 1);
+			host__stat(host, atoi(rest), "kthreadd", HOST_KTHREAD, 1);
 		} else if (!strcmp(word, "file")) {
 			char *path = host__expand(host, rest);
 

@@ -190,7 +190,7 @@ static void check_workers(struct host *host, const char *children)
 	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 	char buf[1024];
 
-	host__stat(host, 2, "kthreadd", true, 0);
+	host__stat(host, 2, "kthreadd", HOST_KTHREAD, 0);
 	if (children)
 		host__write_text(host__path(host, "proc/2/task/2/children"), xstrdup(children));
 	host__start_vm(host, 500, LONG_AGO);

@@ -23,6 +23,7 @@ static void test_stat(void **state)
 	assert_int_equal(stat.state, 'S');
 	assert_int_equal(stat.start_ticks, 126259);
 	assert_false(stat.kernel_thread);
+	assert_false(stat.exiting);
 
 	/* a name that is chosen to mislead */
 	assert_true(vm_proc__stat(vm_span__of("7 (a) Z 1 (\n) R 1" TAIL), &stat));
@@ -34,6 +35,11 @@ static void test_stat(void **state)
 		vm_span__of("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 3 0 0\n"),
 		&stat));
 	assert_true(stat.kernel_thread);
+	assert_true(vm_proc__stat(
+		vm_span__of("4729 (qemu-system-x86) R 1 1 1 0 -1 4194564 1 0 0 0 5 5 0 0 20 0 4 0 "
+			    "126259 0 0\n"),
+		&stat));
+	assert_true(stat.exiting);
 
 	assert_false(vm_proc__stat(vm_span__of(""), &stat));
 	assert_false(vm_proc__stat(vm_span__of("1 (a"), &stat));

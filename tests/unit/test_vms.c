@@ -198,6 +198,60 @@ static void test_zombie(void **state)
 	assert_false(vms__find(f->vms, 100, 5000)->alive);
 }
 
+/* Its memory has gone, and its command line with that; what it had open goes later. */
+static void test_exiting(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm;
+
+	assert_int_equal(vms__want(f->vms, "large"), 0);
+	start_vm(&f->host, 100, 5000, "large");
+	host__fd(&f->host, 11, "/dev/net/tun");
+	host__append_line(host__path(&f->host, "proc/100/fdinfo/11"), "iff:\tvnet0");
+	host__append_line(host__path(&f->host, "proc/100/cgroup"), "4:cpu:/machine/large");
+	rescan(f, 1);
+	vm = vms__find(f->vms, 100, 5000);
+	assert_int_equal(vm->n_nics, 1);
+
+	host__stat(&f->host, 100, "qemu-system-x86", HOST_EXITING, 5000);
+	host__write(host__path(&f->host, "proc/100/cmdline"), "", 0, false);
+	host__write(host__path(&f->host, "proc/100/cgroup"), "4:cpu:/\n", 8, false);
+	host__remove(&f->host, "proc/100/fd/10");
+	host__remove(&f->host, "proc/100/fd/11");
+	assert_int_equal(vms__rescan(f->vms), 1);
+	vms__refresh_devices(f->vms);
+	for (int i = 0; i < 40; i++) {
+		assert_string_equal(vm->name, "large");
+		assert_string_equal(vm->name_source, "cmdline");
+		assert_string_equal(vm->cgroup, "/machine/large");
+		assert_int_equal(vm->n_vcpus, 1);
+		assert_int_equal(vm->n_nics, 1);
+		assert_true(vm->alive && vm->wanted);
+		rescan(f, 1);
+	}
+	host__remove(&f->host, "proc/100");
+	rescan(f, 1);
+	assert_false(vm->alive);
+	assert_true(vm->wanted);
+	assert_string_equal(vm->name, "large");
+}
+
+/* Seen for the first time as it exits: what it still shows is better than nothing. */
+static void test_found_exiting(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm;
+
+	start_vm(&f->host, 100, 5000, "late");
+	host__stat(&f->host, 100, "qemu-system-x86", HOST_EXITING, 5000);
+	rescan(f, 1);
+	vm = vms__find(f->vms, 100, 5000);
+	assert_string_equal(vm->name, "late");
+	host__write(host__path(&f->host, "proc/100/cmdline"), "", 0, false);
+	rescan(f, 2);
+	assert_string_equal(vm->name, "late");
+}
+
 static void test_hotplug(void **state)
 {
 	struct fixture *f = *state;
@@ -437,6 +491,8 @@ int main(void)
 		TEST(test_old_process_becomes_vm),
 		TEST(test_young_process_becomes_vm),
 		TEST(test_zombie),
+		TEST(test_exiting),
+		TEST(test_found_exiting),
 		TEST(test_hotplug),
 		TEST(test_libvirt_status_comes_and_changes),
 		TEST(test_stale_libvirt_status),

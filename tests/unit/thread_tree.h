@@ -48,7 +48,7 @@ static inline void host__start_vm(struct host *host, int pid, unsigned long long
 static inline void host__add_worker(struct host *host, int pid, const char *name,
 				    unsigned long long start, unsigned long long cpu)
 {
-	host__stat(host, pid, name, true, start);
+	host__stat(host, pid, name, HOST_KTHREAD, start);
 	host__write_text(host__path(host, "proc/%d/schedstat", pid), xasprintf("%llu 5 9\n", cpu));
 }
 
