@@ -148,8 +148,8 @@ static __noinline int on_done(const struct request *rq, struct ks_request *r, __
 	}
 	if (state & KS_RQ_ISSUED)
 		depth_drop(r);
-	/* one that is made of flushes and a write goes on after its write; not what has no bio, the
-	 * flush itself */
+	/* one made of flushes and a write goes on after that; not the flush itself, without a bio
+	 */
 	if (BPF_CORE_READ(rq, rq_flags) & cfg_disk_flush_seq && BPF_CORE_READ(rq, bio)) {
 		r->state = KS_RQ_DONE;
 		return 0;
@@ -162,8 +162,7 @@ static __noinline int on_done(const struct request *rq, struct ks_request *r, __
 	return 0;
 }
 
-/* What is not an issued request of one bio, in its first place, of which all is done without an
- * error. */
+/* What is not an issued request of one bio, in its first place, all of it done without an error. */
 __noinline int disk_complete_otherwise(__u64 address, __u64 error, __u32 bytes)
 {
 	const struct request *rq = (const void *)address;

@@ -64,8 +64,7 @@ static __always_inline struct ks_disk_hists *hists_known(const struct ks_request
 	return hists && hists->owner == r->op ? hists : NULL;
 }
 
-/* The number of the histograms behind a tally of this CPU; 0: there is no room for them (counted).
- */
+/* The number of the histograms behind a tally of this CPU; 0: no room for them (counted). */
 static __always_inline __u32 hists_of(struct ks_tally *t, __u32 subject)
 {
 	__u32 n = t->cell[0];

@@ -217,20 +217,19 @@ int core_btf__write(const struct features *f, const struct btf *local, bool kvm,
 	return err;
 }
 
-int core_btf__open(struct core_btf_file *types, const struct features *f)
+void core_btf__open(struct core_btf_file *types, const struct features *f)
 {
-	types->fd = -1;
-	strcpy(types->path, "/sys/kernel/btf/vmlinux");
+	*types = (struct core_btf_file){.fd = -1};
 	if (!f->vmlinux_btf)
-		return 0;
+		return;
 	/* without the flag a host may refuse it (vm.memfd_noexec), and others log it: v6.3 */
 	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	if (types->fd < 0 && errno == EINVAL)
 		types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
 	if (types->fd < 0)
-		return -errno;
-	snprintf(types->path, sizeof(types->path), "/proc/self/fd/%d", types->fd);
-	return 0;
+		return;
+	snprintf(types->name, sizeof(types->name), "/proc/self/fd/%d", types->fd);
+	types->path = types->name;
 }
 
 int core_btf__fill(const struct core_btf_file *types, const struct features *f,

@@ -24,17 +24,21 @@ int core_btf__write(const struct features *f, const struct btf *local, bool kvm,
 		    const char *keep_id, int fd);
 
 /*
- * A file in memory for it, and the path by which libbpf finds it. Where the kernel has no BTF there
- * is no file. Types of KVM's modules are in it only with CAP_SYS_ADMIN, without which programs that
- * name them are not chosen.
+ * A file in memory for it, and the path by which libbpf finds it. Types of KVM's modules are in it
+ * only with CAP_SYS_ADMIN, without which programs that name them are not chosen.
+ *
+ * There is no file where the kernel has no BTF, nor where a file in memory can't be had (a sandbox
+ * without memfd_create): then libbpf goes through all types, which takes longer.
  */
 struct core_btf_file {
-	int fd;
-	char path[32];
+	int fd;		  /* -1: none */
+	const char *path; /* NULL: libbpf looks where it always does */
+	char name[32];
 };
 
-/* Both return 0 or -errno. The file may be filled again; local as above. */
-int core_btf__open(struct core_btf_file *types, const struct features *f);
+void core_btf__open(struct core_btf_file *types, const struct features *f);
+
+/* Returns 0 or -errno. The file may be filled again; local as above. */
 int core_btf__fill(const struct core_btf_file *types, const struct features *f,
 		   const struct btf *local);
 void core_btf__close(struct core_btf_file *types);

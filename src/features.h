@@ -56,8 +56,8 @@ struct features *features__new(void);
 void features__free(struct features *f); /* NULL is fine */
 
 /*
- * The parsed BTF, some 10 MB: features__new() has loaded it. While it is dropped, no features__tp_*
- * nor features__has_*().
+ * The parsed BTF, some 10 MB: features__new() has loaded it. While it is dropped, of what follows
+ * only features__tp_field() may be called.
  */
 void features__load_btf(struct features *f);
 void features__drop_btf(struct features *f);

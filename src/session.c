@@ -290,8 +290,7 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 	return 0;
 }
 
-/* By the first form that the kernel takes: the one that fits may be refused, by its count of
- * arguments. */
+/* By the first form that the kernel takes, of those loaded: a preemptible event has a spare one. */
 static int attach(struct session *s, size_t i)
 {
 	struct choice *c = &s->choices[i];
@@ -388,11 +387,7 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 	s->fixed = opts->fixed;
 	libbpf_set_print(on_libbpf);
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	err = core_btf__open(&types, f);
-	if (err) {
-		*ret_error = xasprintf("no file for the kernel's types: %s", strerror(-err));
-		goto out;
-	}
+	core_btf__open(&types, f);
 	err = -EAGAIN;
 	for (int floor = RUNG_BTF; floor <= RUNG_TP && err == -EAGAIN; floor++) {
 		error = NULL;

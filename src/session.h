@@ -126,7 +126,7 @@ uint64_t session__missed_by(const struct session *s, size_t i);
 int session__runtime(const struct session *s, size_t i, uint64_t *ret_runs, uint64_t *ret_ns);
 
 /*
- * Changes over to classic tracepoints, which are never skipped, for each event whose
+ * Changes over to classic tracepoints, which are never skipped, for each preemptible event whose
  * program missed more than one run in 10,000 of those counted. Returns how many changed.
  */
 int session__heal(struct session *s, uint64_t counted);

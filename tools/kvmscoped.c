@@ -346,9 +346,13 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	k.signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	k.args.config = &k.config;
+	if (k.signal_fd < 0) {
+		log__say(LOG_ERR, "can't start: signalfd: %s", strerror(errno));
+		return STATUS_FAILURE;
+	}
 	k.args.memory_fd = memfd_create("kvmscoped", MFD_CLOEXEC);
-	if (k.signal_fd < 0 || k.args.memory_fd < 0) {
-		log__say(LOG_ERR, "can't start: %s", strerror(errno));
+	if (k.args.memory_fd < 0) {
+		log__say(LOG_ERR, "can't start: memfd_create: %s", strerror(errno));
 		return STATUS_FAILURE;
 	}
 	k.ping_ns = LOADING_PING_NS;

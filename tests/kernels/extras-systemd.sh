@@ -52,18 +52,24 @@ has_other_worker() {
 	[ -n "$worker" ] && [ "$worker" != "$1" ]
 }
 
-# capabilities NAME CAPABILITY...: started with these alone. Its journal is NAME.journal.
-capabilities() {
+# started_with NAME LINE...: in its unit. Its journal is NAME.journal.
+started_with() {
 	local name=$1 since
 	shift
 	since=$(date +%s)
-	override "CapabilityBoundingSet=" "CapabilityBoundingSet=$*" "AmbientCapabilities=" "AmbientCapabilities=$*"
+	override "$@"
 	journalctl --rotate --vacuum-time=1s >/dev/null 2>&1 || true
 	systemctl start kvmscoped && fetch_metrics "$name.metrics" || true
 	shown "$name.shown"
 	systemctl stop kvmscoped
 	systemctl reset-failed kvmscoped 2>/dev/null || true
 	journalctl -u kvmscoped -o cat --since "@$since" >"$name.journal"
+}
+
+capabilities() { # NAME CAPABILITY...: with these alone
+	local name=$1
+	shift
+	started_with "$name" "CapabilityBoundingSet=" "CapabilityBoundingSet=$*" "AmbientCapabilities=" "AmbientCapabilities=$*"
 }
 
 run_daemon_systemd() {
@@ -132,6 +138,12 @@ run_daemon_systemd() {
 	capabilities no_perfmon CAP_BPF CAP_SYS_PTRACE CAP_DAC_READ_SEARCH
 	capabilities no_ptrace CAP_BPF CAP_PERFMON CAP_SYS_ADMIN CAP_DAC_READ_SEARCH
 	capabilities no_dac CAP_BPF CAP_PERFMON CAP_SYS_ADMIN CAP_SYS_PTRACE
+	started_with no_memfd "SystemCallFilter=~memfd_create"
+	printf '%s\n' '[Service]' Type=oneshot SystemCallFilter=~memfd_create SystemCallErrorNumber=EPERM \
+		"StandardOutput=file:$PWD/sandboxed.out" "StandardError=file:$PWD/sandboxed.err" \
+		"ExecStart=/bin/kvmscope exits -n web1 -j 1 1" >/etc/systemd/system/sandboxed.service
+	systemctl daemon-reload
+	systemctl start sandboxed
 }
 
 check_daemon_systemd() {
@@ -167,6 +179,11 @@ check_daemon_systemd() {
 	done
 	says no_admin.journal 'CAP_SYS_ADMIN is missing'
 	says no_admin.metrics '^kvmscope_exits_total\{vm="web1",reason="hlt"\} [0-9]+$'
+	says no_memfd.shown '^ExecMainStatus=1$'
+	says no_memfd.journal "can't start: memfd_create: Operation not permitted"
+	# kvmscope does without
+	holds "exits in a sandbox" sandboxed.out '[.[].vms[] | select(.name == "web1").exits[] | select(.reason == "hlt").count] |
+		must(length == 1 and .[0] > 0)'
 	says no_ptrace.journal 'CAP_SYS_PTRACE is missing'
 	says paranoid.shown '^ExecMainStatus=3$'
 	says paranoid.journal 'CAP_SYS_ADMIN is missing, or kernel.perf_event_paranoid is above 2'
