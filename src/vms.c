@@ -182,11 +182,13 @@ static const struct vm_status *find_status(struct vms *vms, const struct known *
 	return vm_libvirt__find(vms->libvirt, &process, ret_serial);
 }
 
-static bool is_exiting(struct vms *vms, pid_t pid)
+/* Is it there, itself and not one that has its pid now, with all that it had? */
+static bool is_whole(struct vms *vms, const struct vm *vm)
 {
 	struct vm_proc_stat stat;
 
-	return vm_probe__stat(vms->probe, pid, &stat) || stat.exiting;
+	return !vm_probe__stat(vms->probe, vm->pid, &stat) && !stat.exiting &&
+	       stat.start_ticks == vm->start_ticks;
 }
 
 /*
@@ -215,7 +217,7 @@ static void describe(struct vms *vms, struct known *known, bool devices)
 		next.n_vcpus = next.n_nics = next.n_disks = 0;
 		vm_probe__devices(vms->probe, status, vms->debugfs, &next);
 	}
-	if (known->described && is_exiting(vms, known->vm.pid)) {
+	if (known->described && !is_whole(vms, &known->vm)) {
 		if (devices)
 			free_lists(&next);
 		return;

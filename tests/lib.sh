@@ -63,6 +63,17 @@ names_of() {
 	sed -n 's/^run_\([a-z0-9_]*\)() {$/\1/p' "$@"
 }
 
+# within_record RESULT: what the programs cost the verifier of $series, by bpf_tests, is what was recorded.
+within_record() {
+	local status=0
+	"$tests/kernels/verifier" check "$series" "$1" 2>why || status=$?
+	case $status in
+	0) ;;
+	77) note "$(tail -n 1 why)" ;;
+	*) failed "the verifier's record can't be looked at: $(cat why)" ;;
+	esac
+}
+
 # judge GROUP NAME DIR: checks what a scenario has left in DIR, and prints its line.
 judge() {
 	local group=$1 name=$2 dir=$3 title status seconds why

@@ -236,6 +236,25 @@ static void test_exiting(void **state)
 	assert_string_equal(vm->name, "large");
 }
 
+/* Its pid is another's before anybody has looked. */
+static void test_refresh_after_pid_is_reused(void **state)
+{
+	struct fixture *f = *state;
+	struct vm *vm;
+
+	start_vm(&f->host, 100, 5000, "old");
+	rescan(f, 1);
+	vm = vms__find(f->vms, 100, 5000);
+	host__replace_process(&f->host, 100, 9000, "qemu-system-x86");
+	start_vm(&f->host, 100, 9000, "new");
+	vms__refresh_devices(f->vms);
+	assert_string_equal(vm->name, "old");
+	assert_int_equal(vms__rescan(f->vms), 1);
+	assert_string_equal(vm->name, "old");
+	assert_false(vm->alive);
+	assert_string_equal(vms__find(f->vms, 100, 9000)->name, "new");
+}
+
 /* Seen for the first time as it exits: what it still shows is better than nothing. */
 static void test_found_exiting(void **state)
 {
@@ -492,6 +511,7 @@ int main(void)
 		TEST(test_young_process_becomes_vm),
 		TEST(test_zombie),
 		TEST(test_exiting),
+		TEST(test_refresh_after_pid_is_reused),
 		TEST(test_found_exiting),
 		TEST(test_hotplug),
 		TEST(test_libvirt_status_comes_and_changes),
