@@ -4,8 +4,9 @@
  * with the BTF of this kernel's kvm_intel.ko, so that libbpf relocates them as it would there, and
  * are run on a made-up vCPU, which is kernel memory of a BPF map whose bytes are known. Each word
  * of it tells its own offset. What was read is printed, to be held against bpftool's view of the
- * same BTF. By bpf_rdonly_cast, where this kernel has it, and by probe reads. The form with BTF's
- * types can't be run here, but the verifier looks at it by the same types.
+ * same BTF. By bpf_rdonly_cast, where this kernel has it, and by probe reads; by all types, and by
+ * the few that a session would take of them. The form with BTF's types can't be run here, but the
+ * verifier looks at it by the same types.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -14,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <linux/bpf.h>
 #include <cmocka.h>
+#include "core_btf.h"
+#include "features.h"
 #include "object.h"
 #include "vmx.h"
 
@@ -27,6 +31,7 @@
 #define ENTRY	  "exits__kvm_entry_raw"
 #define HLT	  12 /* arch/x86/include/uapi/asm/vmx.h */
 #define VMRESUME  24
+#define BTF_DIR	  "/sys/kernel/btf"
 #define VCPU_SIZE 32768 /* struct vcpu_vmx has 10 KB or so */
 
 const char *vmx_module;
@@ -65,6 +70,49 @@ static char *merged_btf(const char *module)
 	fwrite((char *)b + b->hdr_len + b->str_off, b->str_len, 1, file);
 	fwrite((char *)s + s->hdr_len + s->str_off, s->str_len, 1, file);
 	assert_int_equal(fclose(file), 0);
+	btf__free(split);
+	btf__free(base);
+	return path;
+}
+
+static void write_raw(const char *path, const struct btf *btf)
+{
+	__u32 size;
+	const void *data = btf__raw_data(btf, &size);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+/*
+ * A file with the few types that a session would give to libbpf where that module is loaded. It can
+ * not be, here: so for as long as that takes its BTF is where the kernel would show it.
+ */
+static char *few_types_of(const char *module)
+{
+	static char path[] = "/tmp/bpf_tests.few.XXXXXX";
+	struct btf *base = btf__load_vmlinux_btf(), *split = btf__parse_split(module, base);
+	struct object *o = object__open(NULL);
+	struct features *f;
+	int fd, err;
+
+	assert_non_null(split);
+	assert_non_null(o);
+	memcpy(path + sizeof(path) - sizeof("XXXXXX"), "XXXXXX", sizeof("XXXXXX"));
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(mount("tmpfs", BTF_DIR, "tmpfs", 0, NULL), 0);
+	write_raw(BTF_DIR "/vmlinux", base);
+	write_raw(BTF_DIR "/kvm_intel", split);
+	f = features__new();
+	err = core_btf__write(f, bpf_object__btf(object__bpf(o)), true, "timespec64", fd);
+	features__free(f);
+	assert_int_equal(umount(BTF_DIR), 0);
+	close(fd);
+	assert_int_equal(err, 0);
+	object__close(o);
 	btf__free(split);
 	btf__free(base);
 	return path;
@@ -244,7 +292,7 @@ static bool has_cast(void)
 static void look_at_vmx(bool cast)
 {
 	static struct memory m;
-	const char *btf = vmx_module ? merged_btf(vmx_module) : NULL;
+	const char *btf = vmx_module ? merged_btf(vmx_module) : NULL, *few;
 	__u32 at;
 
 	if (!btf) {
@@ -256,7 +304,11 @@ static void look_at_vmx(bool cast)
 	at = find_reason(btf, cast, &m);
 	find_nested(btf, cast, &m, at);
 	check_codes(btf, cast, &m, at);
+	few = few_types_of(vmx_module);
+	assert_int_equal(find_reason(few, cast, &m), at);
+	find_nested(few, cast, &m, at);
 	close(m.fd);
+	unlink(few);
 	unlink(btf);
 }
 
