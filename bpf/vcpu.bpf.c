@@ -170,6 +170,33 @@ int vcpu__audit(__u64 *ctx)
 	return 0;
 }
 
+/* A slot that its thread will not use: user space takes it back, and tells nothing of it. */
+static __always_inline void vcpu_discard(__u32 slot)
+{
+	struct ks_vcpu *v = vcpu_slot(slot);
+
+	if (!slot || !v)
+		return;
+	v->flags |= KS_VCPU_IGNORED;
+	v->key = 0;
+	v->end = v->since;
+	v->mode = KS_MODE_GONE;
+}
+
+/* Not static: so it is verified once, and not for each program that may need a slot. */
+__noinline int vcpu_claim(__u32 tid, __u32 slot, __u32 old)
+{
+	/* vcpu__adopt() may have given the thread one since it looked: one of the two has to go */
+	if (!old && bpf_map_update_elem(&threads, &tid, &slot, BPF_NOEXIST)) {
+		old = thread_slot(tid);
+		if (old != slot)
+			vcpu_discard(old);
+	}
+	if (bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
+		lose(KS_L_MAP);
+	return 0;
+}
+
 /* threads that user space wants to have a slot, though they have shown no event yet */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -219,8 +246,10 @@ int vcpu__adopt(struct bpf_iter__task *ctx)
 	if (v->off != KS_OFF_BLOCKED)
 		v->mode = task->flags & PF_VCPU ? KS_MODE_GUEST : KS_MODE_NEW;
 	v->key = tid; /* until its first event shows the vCPU's address */
-	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY) ||
-	    bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
+	/* its own first event may have come since we looked: that one's slot stays */
+	if (bpf_map_update_elem(&threads, &tid, &slot, BPF_NOEXIST))
+		vcpu_discard(slot);
+	else if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY))
 		lose(KS_L_MAP);
 	return 0;
 }

@@ -132,6 +132,9 @@ static __noinline __u32 vcpu_take(struct ks_thread_vcpu *who, __u32 tgid, __u64 
 	return slot;
 }
 
+/* Makes a slot the thread's, which had another a moment ago, or none (0). Returns 0. */
+int vcpu_claim(__u32 tid, __u32 slot, __u32 old);
+
 /*
  * The slow way to a slot, for the current thread and the vCPU that it is at.
  * key: what the next events will show; vcpu_id: -1 where the event does not tell.
@@ -177,8 +180,8 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 		lose(KS_L_VCPU_SLOTS);
 		return 0;
 	}
-	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY) ||
-	    bpf_map_update_elem(&threads, &tid, &slot, BPF_ANY))
+	vcpu_claim(tid, slot, old);
+	if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY))
 		lose(KS_L_MAP);
 	if (!(v->key >> 63) && key >> 63) { /* a kernel address: the vCPU's */
 		v->poll_ns = vcpu_poll_ns((const void *)key);
