@@ -148,8 +148,7 @@ static __noinline int on_done(const struct request *rq, struct ks_request *r, __
 	}
 	if (state & KS_RQ_ISSUED)
 		depth_drop(r);
-	/* one made of flushes and a write goes on after that; not the flush itself, without a bio
-	 */
+	/* one made of flushes and a write goes on; not the flush itself, which has no bio */
 	if (BPF_CORE_READ(rq, rq_flags) & cfg_disk_flush_seq && BPF_CORE_READ(rq, bio)) {
 		r->state = KS_RQ_DONE;
 		return 0;

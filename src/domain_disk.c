@@ -3,14 +3,11 @@
  * Domain disk: block I/O by VM, disk and operation; what is in flight; how disks lie upon each
  * other; and how much of what a VM read came from the page cache.
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "disk_failures.h"
 #include "disk_flight.h"
 #include "disk_images.h"
 #include "disk_owners.h"
@@ -114,19 +111,13 @@ static int configure(struct session *s, const struct features *f)
 
 /* --- what is not an event */
 
-struct failure {
-	struct ks_disk_error who;
-	uint64_t n, before;
-};
-
 struct disk_state {
 	struct session *session; /* NULL until it is there */
 	struct disk_owners *owners;
 	struct proc_ios *ios;
 	struct disk_images *images;
 	struct disk_flight *flight; /* by numbers of subjects */
-	struct failure *failures;
-	size_t n_failures;
+	struct disk_failures *failures;
 };
 
 static void *open_state(const char *proc_root)
@@ -137,6 +128,7 @@ static void *open_state(const char *proc_root)
 	st->ios = proc_ios__new(proc_root);
 	st->images = disk_images__new(proc_root);
 	st->flight = xcalloc(NUMBERS, sizeof(*st->flight));
+	st->failures = disk_failures__new();
 	return st;
 }
 
@@ -150,7 +142,7 @@ static void close_state(void *state)
 	proc_ios__free(st->ios);
 	disk_images__free(st->images);
 	free(st->flight);
-	free(st->failures);
+	disk_failures__free(st->failures);
 	free(st);
 }
 
@@ -195,31 +187,6 @@ static const char *note(const struct report_ctx *ctx)
 	       "device mapper's and md's own disks, and what fails before";
 }
 
-static struct failure *failure(struct disk_state *st, const struct ks_disk_error *who)
-{
-	for (size_t i = 0; i < st->n_failures; i++)
-		if (!memcmp(&st->failures[i].who, who, sizeof(*who)))
-			return &st->failures[i];
-	st->failures = xreallocarray(st->failures, st->n_failures + 1, sizeof(*st->failures));
-	st->failures[st->n_failures] = (struct failure){.who = *who};
-	return &st->failures[st->n_failures++];
-}
-
-static void sample_failures(struct disk_state *st)
-{
-	struct ks_disk_error key, *last = NULL;
-	int fd = session__map(st->session, "disk_errors");
-	uint64_t n;
-
-	for (size_t i = 0; i < st->n_failures; i++)
-		st->failures[i].before = st->failures[i].n;
-	while (!bpf_map_get_next_key(fd, last, &key)) {
-		if (!bpf_map_lookup_elem(fd, &key, &n))
-			failure(st, &key)->n = n;
-		last = &key;
-	}
-}
-
 static void sample(void *state, struct vms *vms)
 {
 	struct disk_state *st = state;
@@ -229,7 +196,7 @@ static void sample(void *state, struct vms *vms)
 	if (!st->session)
 		return;
 	disk_flight__take(st->session, st->flight, NUMBERS);
-	sample_failures(st);
+	disk_failures__sample(st->failures, st->session);
 }
 
 static bool busy(void *state, uint32_t subject)
@@ -240,36 +207,6 @@ static bool busy(void *state, uint32_t subject)
 }
 
 /* --- rows */
-
-/* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers. */
-static const struct {
-	const char *name;
-	int errnum; /* as block/blk-core.c has it, and kernels told it until v5.16 */
-} statuses[] = {
-	[1] = {"not supported", EOPNOTSUPP}, [2] = {"timeout", ETIMEDOUT},
-	[3] = {"no space", ENOSPC},	     [4] = {"transport", ENOLINK},
-	[5] = {"target", EREMOTEIO},	     [6] = {"reservation conflict", EBADE},
-	[7] = {"medium", ENODATA},	     [8] = {"protection", EILSEQ},
-	[9] = {"resource", ENOMEM},	     [10] = {"I/O error", EIO},
-	[11] = {"dm requeue", EREMCHG},	     [12] = {"try again", EAGAIN},
-	[13] = {"device resource", EBUSY},
-};
-
-static const char *status_name(uint32_t status, char buf[32])
-{
-	if (status & KS_STATUS_ERRNO) {
-		int errnum = status & ~KS_STATUS_ERRNO;
-
-		for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
-			if (statuses[i].errnum == errnum)
-				return statuses[i].name;
-		return strerror(errnum);
-	}
-	if (status < ARRAY_SIZE(statuses) && statuses[status].name)
-		return statuses[status].name;
-	snprintf(buf, 32, "status %u", status);
-	return buf;
-}
 
 /* A stage that did not happen is absent. */
 static void add_hist(const struct report_ctx *ctx, const struct snap_subject *s, struct row *r,
@@ -283,23 +220,6 @@ static void add_hist(const struct report_ctx *ctx, const struct snap_subject *s,
 		row__hist(r, name, &h);
 	else
 		row__null(r, name);
-}
-
-static void add_failures(const struct disk_state *st, const struct snap_subject *s, struct row *r)
-{
-	char buf[32];
-
-	row__list(r, "errors_by");
-	for (size_t i = 0; i < st->n_failures; i++) {
-		const struct failure *f = &st->failures[i];
-		struct row *row;
-
-		if (f->who.subject != s->number || f->n == f->before)
-			continue;
-		row = row__add(r, "errors_by");
-		row__text(row, "status", status_name(f->who.status, buf));
-		row__u64(row, "count", f->n - f->before);
-	}
 }
 
 struct filler {
@@ -377,7 +297,7 @@ static void add_disk(const struct snap_subject *s, void *arg)
 			add_hist(fill->ctx, s, r, stages[i].name, stages[i].metric);
 		else
 			row__null(r, stages[i].name);
-	add_failures(st, s, r);
+	disk_failures__rows(st->failures, s->number, r);
 	fill->requests += s->n[KS_C_DISK_REQUESTS];
 }
 
