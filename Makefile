@@ -218,6 +218,7 @@ check-kernels: all test-programs ## real VMs on other kernels in QEMU; KERNELS="
 	$(Q)KERNELS="$(KERNELS)" tests/run kernels $(B)
 
 record-verifier: test-programs ## renews tests/kernels/verifier.tsv: the programs' cost to load
+	$(Q)$(MAKE) --no-print-directory ARCH=arm64 B=$(B)/arm64 test-programs
 	$(Q)tests/kernels/verifier record $(B) $(KERNELS)
 
 record-kernels: # renews README's table of kernels, from what the last check-kernels has left
