@@ -97,13 +97,13 @@ check_split_of_each_exit() {
 # Intervals end in the middle of a long halt and of a long stay in user space, and beside many short
 # ones of each.
 run_icount_intervals() {
-	scope_start scope cpu -j 0.5 8
-	vm_start long long --forever --hlt 1 --hlt-wake-us 1500000
-	vm_go long
-	vm_start asleep asleep --forever --out 1 --vmm-sleep-us 1500000
-	vm_go asleep
+	vm_start long long --forever --hlt 1 --hlt-wake-us 600000
+	vm_start asleep asleep --forever --out 1 --vmm-sleep-us 600000
 	vm_start short short --forever --vcpus 2 --out 5 --cpuid 50 --hlt 2 --hlt-wake-us 700
-	vm_go short
+	scope_start scope cpu -j 0.2 8
+	for vm in long asleep short; do
+		vm_go $vm
+	done
 	scope_wait scope $scope_pid
 }
 
