@@ -36,8 +36,10 @@ in_ns() {
 
 net_end() {
 	end_all
-	ip netns del "$ns-in" 2>/dev/null || true
-	ip netns del "$ns-out" 2>/dev/null || true
+	ip -force -batch - 2>/dev/null <<-END || true
+		netns del $ns-in
+		netns del $ns-out
+	END
 }
 
 # Without a mount of its own, which ip netns exec makes, and its libraries: for what asks nothing of /sys. Where the
@@ -60,13 +62,15 @@ net_begin() {
 	done
 	ns=ks$$
 	trap net_end EXIT
-	ip netns add "$ns-in" || skip "no network namespaces here"
-	ip netns add "$ns-out"
+	ip -batch - <<-END || skip "no network namespaces here"
+		netns add $ns-in
+		netns add $ns-out
+	END
 	no_ipv6 "$ns-in"
 	no_ipv6 "$ns-out"
-	in_ns ip link add virbr0 type bridge mcast_snooping 0 || skip "this kernel has no bridges"
-	ip -n "$ns-in" link add eth0 type veth peer name wire netns "$ns-out" || skip "this kernel has no veth"
-	in_ns ip -batch - <<-'END'
+	in_ns ip -batch - <<-END || skip "this kernel has no bridges, or no veth"
+		link add virbr0 type bridge mcast_snooping 0
+		link add eth0 type veth peer name wire netns $ns-out
 		link set eth0 master virbr0
 		link set virbr0 up
 		link set eth0 up
