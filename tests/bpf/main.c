@@ -21,6 +21,7 @@
 #include "exit_rows.h"
 #include "features.h"
 #include "object.h"
+#include "races.h"
 #include "vmx.h"
 
 #define PROGRAMS_MAX 256
@@ -255,7 +256,7 @@ static size_t list_programs(struct CMUnitTest *tests, size_t max)
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[PROGRAMS_MAX + 1 + EXIT_ROW_TESTS + VMX_TESTS] = {};
+	struct CMUnitTest tests[PROGRAMS_MAX + 1 + EXIT_ROW_TESTS + RACE_TESTS + VMX_TESTS] = {};
 	size_t n;
 
 	if (argc < 2 || argc > 3) {
@@ -271,6 +272,8 @@ int main(int argc, char **argv)
 	tests[n++] = (struct CMUnitTest){"few_types", test_few_types, NULL, NULL, NULL};
 	memcpy(&tests[n], exit_row_tests, sizeof(exit_row_tests));
 	n += EXIT_ROW_TESTS;
+	memcpy(&tests[n], race_tests, sizeof(race_tests));
+	n += RACE_TESTS;
 	memcpy(&tests[n], vmx_tests, sizeof(vmx_tests));
 	n += VMX_TESTS;
 	return _cmocka_run_group_tests("bpf", tests, n, load_together, unload_together);

@@ -54,7 +54,7 @@ check_bpf_programs() {
 	*) failed "VMX: bpftool's view can't be had: $(cat why)" ;;
 	esac
 	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
-	note "$(grep -c '# SKIP' result) have no event here"
+	note "$(grep -c '# SKIP' result) not possible here"
 	within_record result
 	note "the verifier went through $(sed -n 's/.*went through \([0-9]*\).*/\1/p' result |
 		sort -n | tail -n 1) instructions at most"

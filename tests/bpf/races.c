@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Two that find the same new vCPU at the same moment: its thread, at its first event, and the walk
+ * over all tasks by which user space adopts those that have shown none. Tried until they have met.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <cmocka.h>
+#include "object.h"
+#include "races.h"
+
+#define ENTRY "exits__kvm_entry_raw"
+#define ADOPT "vcpu__adopt"
+
+/* An address that is a kernel's, and of which no kernel can read: probe reads give 0. */
+#define VCPU	   0xffff800000001000ULL
+
+#define MEETINGS   31
+#define TRIALS_MAX 20000
+
+struct vcpu_thread {
+	struct object *o;
+	uint64_t delay_ns; /* from `go` to its event */
+	_Atomic pid_t tid;
+	atomic_bool go;
+	int err;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void *first_event(void *arg)
+{
+	const uint64_t args[] = {VCPU, 0, 0};
+	struct vcpu_thread *t = arg;
+	uint64_t begin;
+
+	t->tid = gettid();
+	while (!t->go)
+		;
+	begin = now_ns();
+	while (now_ns() - begin < t->delay_ns)
+		;
+	t->err = object__run(t->o, ENTRY, args, 3);
+	return NULL;
+}
+
+static int map_of(struct object *o, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(object__bpf(o), name);
+}
+
+/* Returns how long it took, ns. */
+static uint64_t walk(struct bpf_link *adopt)
+{
+	uint64_t begin = now_ns();
+	int fd = bpf_iter_create(bpf_link__fd(adopt));
+	char buf[64];
+
+	assert_true(fd >= 0);
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	close(fd);
+	return now_ns() - begin;
+}
+
+/* As user space takes them back. Returns how many slots the thread had: one must be in use, and be
+ * the thread's. */
+static unsigned int take_back(struct object *o, uint32_t tid)
+{
+	static const struct ks_vcpu none;
+	unsigned int n = 0, live = 0;
+	uint32_t holder = 0, in_use = 0;
+	uint64_t who; /* thread and vCPU */
+	struct ks_vcpu v;
+
+	assert_int_equal(bpf_map_lookup_elem(map_of(o, "threads"), &tid, &holder), 0);
+	for (uint32_t slot = 1; slot <= OBJECT_VCPUS; slot++) {
+		if (!object__vcpu(o, slot, &v) || v.tid != tid)
+			continue;
+		n++;
+		if (v.key && v.mode != KS_MODE_GONE) {
+			live++;
+			in_use = slot;
+		}
+		assert_int_equal(bpf_map_update_elem(map_of(o, "vcpus"), &slot, &none, BPF_ANY), 0);
+		assert_int_equal(bpf_map_update_elem(map_of(o, "free_vcpus"), NULL, &slot, BPF_ANY),
+				 0);
+	}
+	if (live != 1 || in_use != holder)
+		fail_msg("%u of its %u slots are in use; the thread's is %u, the last in use %u",
+			 live, n, holder, in_use);
+	bpf_map_delete_elem(map_of(o, "threads"), &tid);
+	while (!bpf_map_get_next_key(map_of(o, "slots"), NULL, &who))
+		bpf_map_delete_elem(map_of(o, "slots"), &who);
+	return n;
+}
+
+/* The walk and the event, the one so long after the other. Returns whether they met. */
+static bool trial(struct object *o, struct bpf_link *adopt, uint64_t *walk_ns)
+{
+	struct vcpu_thread t = {.o = o, .delay_ns = *walk_ns ? rand() % *walk_ns : 0};
+	static const struct ks_adopt as;
+	pthread_t thread;
+	uint64_t took;
+	uint32_t tid;
+
+	assert_int_equal(pthread_create(&thread, NULL, first_event, &t), 0);
+	while (!t.tid)
+		;
+	tid = t.tid;
+	assert_int_equal(bpf_map_update_elem(map_of(o, "adoptees"), &tid, &as, BPF_ANY), 0);
+	t.go = true;
+	took = walk(adopt);
+	*walk_ns = *walk_ns ? (15 * *walk_ns + took) / 16 : took;
+	pthread_join(thread, NULL);
+	assert_int_equal(t.err, 0);
+	bpf_map_delete_elem(map_of(o, "adoptees"), &tid);
+	return take_back(o, tid) > 1;
+}
+
+static void test_one_slot(void **state)
+{
+	struct object *o = object__open(few_types);
+	unsigned int met = 0, trials = 0;
+	struct bpf_program *prog;
+	struct bpf_link *adopt;
+	uint64_t walk_ns = 0;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		printf("# test_one_slot: on one CPU nothing is at the same moment\n");
+		object__close(o);
+		skip();
+	}
+	assert_non_null(o);
+	assert_non_null(object__want(o, ENTRY));
+	prog = object__want(o, ADOPT);
+	assert_non_null(prog);
+	if (object__load(o))
+		fail_msg("%s", object__log());
+	adopt = bpf_program__attach_iter(prog, NULL);
+	assert_non_null(adopt);
+	while (met < MEETINGS && trials < TRIALS_MAX) {
+		met += trial(o, adopt, &walk_ns);
+		trials++;
+	}
+	bpf_link__destroy(adopt);
+	object__close(o);
+	if (met < MEETINGS)
+		fail_msg("they have met %u times in %u trials", met, trials);
+	printf("# test_one_slot: met %u times in %u trials\n", met, trials);
+}
+
+const struct CMUnitTest race_tests[RACE_TESTS] = {
+	cmocka_unit_test(test_one_slot),
+};
