@@ -205,6 +205,7 @@ struct {
 	__type(value, struct ks_adopt);
 } adoptees SEC(".maps");
 
+#define EEXIST	17
 #define PF_VCPU 1 /* include/linux/sched.h: set while the task runs a guest */
 
 /*
@@ -220,6 +221,7 @@ int vcpu__adopt(struct bpf_iter__task *ctx)
 	struct ks_adopt *adopt;
 	struct ks_vcpu *v;
 	__u32 tid, slot;
+	long err;
 
 	if (!task)
 		return 0;
@@ -246,10 +248,14 @@ int vcpu__adopt(struct bpf_iter__task *ctx)
 	if (v->off != KS_OFF_BLOCKED)
 		v->mode = task->flags & PF_VCPU ? KS_MODE_GUEST : KS_MODE_NEW;
 	v->key = tid; /* until its first event shows the vCPU's address */
-	/* its own first event may have come since we looked: that one's slot stays */
+	/*
+	 * Its own first event may have come since we looked: that one's slot stays. In this order,
+	 * the other way round than there, the last word on each map is that event's.
+	 */
+	err = bpf_map_update_elem(&slots, &who, &slot, BPF_NOEXIST);
+	if (err && err != -EEXIST)
+		lose(KS_L_MAP);
 	if (bpf_map_update_elem(&threads, &tid, &slot, BPF_NOEXIST))
 		vcpu_discard(slot);
-	else if (bpf_map_update_elem(&slots, &who, &slot, BPF_ANY))
-		lose(KS_L_MAP);
 	return 0;
 }

@@ -84,10 +84,13 @@ static unsigned int take_back(struct object *o, uint32_t tid)
 	static const struct ks_vcpu none;
 	unsigned int n = 0, live = 0;
 	uint32_t holder = 0, in_use = 0;
-	uint64_t who; /* thread and vCPU */
+	uint64_t who = tid; /* and vCPU 0 */
+	uint32_t known = 0;
 	struct ks_vcpu v;
 
 	assert_int_equal(bpf_map_lookup_elem(map_of(o, "threads"), &tid, &holder), 0);
+	assert_int_equal(bpf_map_lookup_elem(map_of(o, "slots"), &who, &known), 0);
+	assert_int_equal(known, holder);
 	for (uint32_t slot = 1; slot <= OBJECT_VCPUS; slot++) {
 		if (!object__vcpu(o, slot, &v) || v.tid != tid)
 			continue;

@@ -71,5 +71,5 @@ check_bpf_programs() {
 	at_most "least number of tests" 20 "$(grep -c '^ok' result)"
 	within_record result
 	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
-	note "$(grep -c '# SKIP' result) have no event here"
+	note "$(grep -c '# SKIP' result) not possible here"
 }
