@@ -17,6 +17,8 @@
 #define MFD_NOEXEC_SEAL 8U
 #endif
 
+#define ROOM (1 << 20) /* several times what they take */
+
 /* A name that is looked for, without a flavor ("task_struct___before_5_14"). */
 struct name {
 	const char *text;
@@ -226,6 +228,8 @@ void core_btf__open(struct core_btf_file *types, const struct features *f)
 	types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	if (types->fd < 0 && errno == EINVAL)
 		types->fd = memfd_create("kvmscope-types", MFD_CLOEXEC);
+	if (types->fd >= 0 && ftruncate(types->fd, ROOM)) /* RLIMIT_FSIZE */
+		core_btf__close(types);
 	if (types->fd < 0)
 		return;
 	snprintf(types->name, sizeof(types->name), "/proc/self/fd/%d", types->fd);

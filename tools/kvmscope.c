@@ -349,7 +349,9 @@ int main(int argc, char **argv)
 	int err, status;
 
 	setlocale(LC_CTYPE, "");
-	signal(SIGPIPE, SIG_IGN); /* a closed pipe is told by write() */
+	/* a closed pipe and a limit on files' size are told by write() */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	argc = take_command(&p, argc, argv);
 	p.opts = p.command->opts_size ? xcalloc(1, p.command->opts_size) : NULL;
 	p.common.interval_ns = 0;

@@ -328,6 +328,7 @@ int main(int argc, char **argv)
 
 	log__open();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	error = config__read(&k.config, argc, argv);
 	if (error) {
 		log__say(LOG_ERR, "%s", error);

@@ -169,10 +169,19 @@ run_output_to_a_full_disk() {
 		"$KVMSCOPE" $command -j $interval >/dev/full 2>$command.err </dev/null || status=$?
 		echo $status >$command.status
 	done
+	status=0
+	# shellcheck disable=SC3045 # both shells have it
+	(ulimit -f 1 && exec "$KVMSCOPE" check -j >large 2>large.err) || status=$?
+	echo $status >large.status
+	# nor can the types be written that programs are to be relocated by
+	(ulimit -f 1 && scope small exits 0.1 1)
 }
 
 check_output_to_a_full_disk() {
 	local file
+	: >large.out
+	error_is large 1 'standard output: File too large$'
+	status_is small 0
 	error_is option 1 '/dev/full: No space left on device$'
 	error_is nowhere 1 'nowhere/file.*: No such file or directory$'
 	for file in exits vms check; do
