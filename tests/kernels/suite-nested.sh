@@ -23,12 +23,11 @@ nested_run() {
 	vm_go vm
 	await ^done vm.out
 	# who joins a thread learns of its end before the tracepoint does (kernel/exit.c, do_exit: exit_mm comes first)
-	until_true 20 has_one_thread $vm_pid || die "its vCPUs do not end"
+	until_true 20 has_no_vcpu $vm_pid || die "its vCPUs do not end"
 }
 
-has_one_thread() {
-	set -- /proc/"$1"/task/*
-	[ $# = 1 ]
+has_no_vcpu() {
+	[ -z "$(vm_threads "$1")" ]
 }
 
 # nested_truth FILE: {L1: {reason: n}, L2: ...}: an exit is L2's if kvm_nested_vmexit follows it.
