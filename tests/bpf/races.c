@@ -4,6 +4,7 @@
  * over all tasks by which user space adopts those that have shown none. Tried until they have met.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -26,11 +27,17 @@
 #define MEETINGS   31
 #define TRIALS_MAX 20000
 
+enum order { TOGETHER, WALK_FIRST, EVENT_FIRST };
+
+static bool one_cpu; /* for us */
+
 struct vcpu_thread {
 	struct object *o;
 	uint64_t delay_ns; /* from `go` to its event */
 	_Atomic pid_t tid;
 	atomic_bool go;
+	atomic_bool done;
+	atomic_bool end; /* it stays until then */
 	int err;
 };
 
@@ -42,6 +49,14 @@ static uint64_t now_ns(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+/* On one CPU who is waited for wants it. */
+static void until(const atomic_bool *flag)
+{
+	while (!*flag)
+		if (one_cpu)
+			sched_yield();
+}
+
 static void *first_event(void *arg)
 {
 	const uint64_t args[] = {VCPU, 0, 0};
@@ -49,12 +64,13 @@ static void *first_event(void *arg)
 	uint64_t begin;
 
 	t->tid = gettid();
-	while (!t->go)
-		;
+	until(&t->go);
 	begin = now_ns();
 	while (now_ns() - begin < t->delay_ns)
 		;
 	t->err = object__run(t->o, ENTRY, args, 3);
+	t->done = true;
+	until(&t->end);
 	return NULL;
 }
 
@@ -112,8 +128,10 @@ static unsigned int take_back(struct object *o, uint32_t tid)
 	return n;
 }
 
-/* The walk and the event, the one so long after the other. Returns whether they met. */
-static bool trial(struct object *o, struct bpf_link *adopt, uint64_t *walk_ns)
+/* The walk and the event; TOGETHER: the one so long after the other. Returns how many slots were
+ * taken. */
+static unsigned int trial(struct object *o, struct bpf_link *adopt, enum order order,
+			  uint64_t *walk_ns)
 {
 	struct vcpu_thread t = {.o = o, .delay_ns = *walk_ns ? rand() % *walk_ns : 0};
 	static const struct ks_adopt as;
@@ -123,41 +141,75 @@ static bool trial(struct object *o, struct bpf_link *adopt, uint64_t *walk_ns)
 
 	assert_int_equal(pthread_create(&thread, NULL, first_event, &t), 0);
 	while (!t.tid)
-		;
+		sched_yield();
 	tid = t.tid;
 	assert_int_equal(bpf_map_update_elem(map_of(o, "adoptees"), &tid, &as, BPF_ANY), 0);
-	t.go = true;
+	t.go = order != WALK_FIRST;
+	if (order == EVENT_FIRST)
+		until(&t.done);
 	took = walk(adopt);
 	*walk_ns = *walk_ns ? (15 * *walk_ns + took) / 16 : took;
+	t.go = true;
+	t.end = true;
 	pthread_join(thread, NULL);
 	assert_int_equal(t.err, 0);
 	bpf_map_delete_elem(map_of(o, "adoptees"), &tid);
-	return take_back(o, tid) > 1;
+	return take_back(o, tid);
+}
+
+static bool is_one_cpu(void)
+{
+	cpu_set_t cpus;
+
+	return !sched_getaffinity(0, sizeof(cpus), &cpus) && CPU_COUNT(&cpus) == 1;
+}
+
+static struct object *open_both(struct bpf_link **ret_adopt)
+{
+	struct object *o = object__open(few_types);
+	struct bpf_program *adopt;
+
+	assert_non_null(o);
+	assert_non_null(object__want(o, ENTRY));
+	adopt = object__want(o, ADOPT);
+	assert_non_null(adopt);
+	if (object__load(o))
+		fail_msg("%s", object__log());
+	*ret_adopt = bpf_program__attach_iter(adopt, NULL);
+	assert_non_null(*ret_adopt);
+	return o;
+}
+
+static void test_slot_in_either_order(void **state)
+{
+	struct bpf_link *adopt;
+	struct object *o = open_both(&adopt);
+	uint64_t walk_ns = 0;
+
+	one_cpu = is_one_cpu();
+	for (int i = 0; i < 7; i++) {
+		assert_int_equal(trial(o, adopt, WALK_FIRST, &walk_ns), 1);
+		assert_int_equal(trial(o, adopt, EVENT_FIRST, &walk_ns), 1);
+	}
+	bpf_link__destroy(adopt);
+	object__close(o);
 }
 
 static void test_one_slot(void **state)
 {
-	struct object *o = object__open(few_types);
 	unsigned int met = 0, trials = 0;
-	struct bpf_program *prog;
 	struct bpf_link *adopt;
 	uint64_t walk_ns = 0;
+	struct object *o;
 
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+	one_cpu = is_one_cpu();
+	if (one_cpu) {
 		printf("# test_one_slot: on one CPU nothing is at the same moment\n");
-		object__close(o);
 		skip();
 	}
-	assert_non_null(o);
-	assert_non_null(object__want(o, ENTRY));
-	prog = object__want(o, ADOPT);
-	assert_non_null(prog);
-	if (object__load(o))
-		fail_msg("%s", object__log());
-	adopt = bpf_program__attach_iter(prog, NULL);
-	assert_non_null(adopt);
+	o = open_both(&adopt);
 	while (met < MEETINGS && trials < TRIALS_MAX) {
-		met += trial(o, adopt, &walk_ns);
+		met += trial(o, adopt, TOGETHER, &walk_ns) > 1;
 		trials++;
 	}
 	bpf_link__destroy(adopt);
@@ -168,5 +220,6 @@ static void test_one_slot(void **state)
 }
 
 const struct CMUnitTest race_tests[RACE_TESTS] = {
+	cmocka_unit_test(test_slot_in_either_order),
 	cmocka_unit_test(test_one_slot),
 };

@@ -30,6 +30,7 @@
 #define EXIT_BTF  "exits__kvm_exit_btf"
 #define ENTRY	  "exits__kvm_entry_raw"
 #define HLT	  12 /* arch/x86/include/uapi/asm/vmx.h */
+#define VMLAUNCH  20
 #define VMRESUME  24
 #define BTF_DIR	  "/sys/kernel/btf"
 #define VCPU_SIZE 32768 /* struct vcpu_vmx has 10 KB or so */
@@ -231,6 +232,20 @@ static bool was_nested(struct object *o)
 	return v.cell == v.nested_cell[HLT];
 }
 
+/* Whose an exit is, is looked at from the exit on by which L1 enters its L2. */
+static void check_entry_of_l2(const char *btf, bool cast, struct memory *m, __u32 at, __u32 entry)
+{
+	struct object *o = open_vmx(btf, cast);
+
+	exit_with(o, m, at, HLT, 0, 0);
+	exit_with(o, m, at, HLT, 0, VCPU_SIZE / 4);
+	assert_false(was_nested(o));
+	exit_with(o, m, at, entry, 0, 0);
+	exit_with(o, m, at, HLT, 0, VCPU_SIZE / 4);
+	assert_true(was_nested(o));
+	object__close(o);
+}
+
 /* Where it is looked up whether a vCPU is in its guest's guest (L2): found by halves. */
 static void find_nested(const char *btf, bool cast, struct memory *m, __u32 at)
 {
@@ -302,6 +317,8 @@ static void look_at_vmx(bool cast)
 	}
 	memory__init(&m);
 	at = find_reason(btf, cast, &m);
+	check_entry_of_l2(btf, cast, &m, at, VMLAUNCH);
+	check_entry_of_l2(btf, cast, &m, at, VMRESUME);
 	find_nested(btf, cast, &m, at);
 	check_codes(btf, cast, &m, at);
 	few = few_types_of(vmx_module);

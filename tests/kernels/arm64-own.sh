@@ -68,6 +68,7 @@ run_bpf_programs() {
 
 check_bpf_programs() {
 	grep -A 3 '^not ok [0-9]* - ' result || true
+	tap_is_whole result
 	at_most "least number of tests" 20 "$(grep -c '^ok' result)"
 	within_record result
 	note "$(grep -c '^ok [0-9]* - ' result) programs and tests"
