@@ -249,13 +249,16 @@ int vcpu__adopt(struct bpf_iter__task *ctx)
 		v->mode = task->flags & PF_VCPU ? KS_MODE_GUEST : KS_MODE_NEW;
 	v->key = tid; /* until its first event shows the vCPU's address */
 	/*
-	 * Its own first event may have come since we looked: that one's slot stays. In this order,
-	 * the other way round than there, the last word on each map is that event's.
+	 * Its own first event may have come since we looked, or may come now: if that one has taken
+	 * a slot for the thread, ours goes, of which nobody knows. Else it finds ours in `threads`,
+	 * or takes that from us (vcpu_claim); then the last word on `slots` is its own.
 	 */
+	if (bpf_map_update_elem(&threads, &tid, &slot, BPF_NOEXIST)) {
+		vcpu_discard(slot);
+		return 0;
+	}
 	err = bpf_map_update_elem(&slots, &who, &slot, BPF_NOEXIST);
 	if (err && err != -EEXIST)
 		lose(KS_L_MAP);
-	if (bpf_map_update_elem(&threads, &tid, &slot, BPF_NOEXIST))
-		vcpu_discard(slot);
 	return 0;
 }
