@@ -28,7 +28,8 @@ int core_btf__write(const struct features *f, const struct btf *local, bool kvm,
  * only with CAP_SYS_ADMIN, without which programs that name them are not chosen.
  *
  * There is no file where the kernel has no BTF, nor where a file in memory can't be had (a sandbox
- * without memfd_create, a limit on files' size): then libbpf goes through all types, which takes longer.
+ * without memfd_create, a limit on files' size): then libbpf goes through all types, which takes
+ * longer.
  */
 struct core_btf_file {
 	int fd;		  /* -1: none */

@@ -166,10 +166,10 @@ struct delta *delta__new(const struct snapshot *from, const struct snapshot *to,
 			subtract_times(v->ns, before->ns);
 			v->exits -= before->exits;
 			v->kernel_exits -= before->kernel_exits;
-			/* it went back: its end was missed, and the memory is another's by now */
-			if ((int64_t)v->kernel_exits < 0)
-				v->kernel_exits = 0;
 		}
+		/* it went back: its end was missed, and the memory is another's by now */
+		if ((int64_t)v->kernel_exits < 0)
+			v->kernel_exits = 0;
 		d->n_vcpus++;
 	}
 	d->owned = xcalloc(to->n_cell, sizeof(*d->owned));
