@@ -20,6 +20,11 @@ wander_chance='del(.irq, .wfx)'
 
 loop_ops="--hvc 3 --mmio 2 --sysreg 5"
 few_ops="--hvc 3"
+last_of_few="hvc64 3"
+
+short_ops="--hvc 101 --mmio 23 --sysreg 211 --wfi 13 --hlt-wake-us 10000"
+exits_of_short_ops='{hvc64: 101, dabt_low: 25, sys64: 211, wfx: 13, iabt_low: 1}'
+most_of_short="sys64 211"
 
 chance='del(.irq)'
 

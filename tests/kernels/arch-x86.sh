@@ -20,6 +20,11 @@ wander_chance='del(.interrupt, .vintr, .msr)'
 
 loop_ops="--out 3 --mmio 2 --cpuid 5"
 few_ops="--out 3"
+last_of_few="io 4"
+
+short_ops="--out 101 --mmio 23 --cpuid 211 --hlt 13"
+exits_of_short_ops='{io: 102, npf: 25, cpuid: 211, hlt: 13}'
+most_of_short="cpuid 211"
 
 # what comes as often as it likes
 chance='del(.interrupt)'

@@ -6,8 +6,6 @@
 # kernel skips. What is counted is right, what is not counted is told.
 
 # What kvmguest does on each vCPU from its first entry on.
-short_ops="--out 101 --mmio 23 --cpuid 211 --hlt 13"
-exits_of_short_ops='{io: 102, npf: 25, cpuid: 211, hlt: 13}'
 
 # --- more vCPUs than slots
 
