@@ -44,6 +44,22 @@ took() {
 		"$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $3 }")" >>"$RESULTS"
 }
 
+# second_try FILE: what has failed in RESULTS, and has another result in FILE, has that one.
+second_try() {
+	local merged
+	merged=$(awk -F '\t' -v OFS='\t' '
+		second {
+			if ($1 != "time") {
+				if ($1 == "ok") $5 = "at the second try; " $5
+				again[$2, $3] = $0
+			}
+			next
+		}
+		$1 == "FAIL" && ($2, $3) in again { print again[$2, $3]; next }
+		{ print }' second=1 "$1" second=0 "$RESULTS")
+	printf '%s\n' "$merged" >"$RESULTS"
+}
+
 # timed GROUP NAME COMMAND...: a test that is a command. Status 77 is SKIP, for which it says why
 # in its last line.
 timed() {
