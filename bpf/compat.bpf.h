@@ -157,6 +157,19 @@ static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
 }
 
 /*
+ * Whether KVM knows the vCPU as that thread's: KVM_RUN notes who calls it (virt/kvm/kvm_main.c). The
+ * memory of a vCPU that was freed may be another one's. True where it can't be read.
+ */
+static __always_inline bool vcpu_is_run_by(const void *vcpu, __u32 tid)
+{
+	const struct kvm_vcpu *v = vcpu;
+
+	if (!bpf_core_field_exists(v->pid))
+		return true;
+	return (__u32)BPF_CORE_READ(v, pid, numbers[0].nr) == tid;
+}
+
+/*
  * What a classic tracepoint's program returns: 0 would keep the event from all of perf's users
  * (kernel/trace/bpf_trace.c, trace_call_bpf).
  */

@@ -147,7 +147,7 @@ static __always_inline void audit(struct ks_vcpu *v)
 {
 	__u64 kernel;
 
-	if (!(v->key >> 63))
+	if (!(v->key >> 63) || !vcpu_is_run_by((const void *)v->key, v->tid))
 		return;
 	kernel = vcpu_stat_exits((const void *)v->key);
 	if (!kernel)

@@ -33,6 +33,7 @@ static const char usage[] =
 	"  --pin CPU[,CPU]... pin the vCPU threads, in turn\n"
 	"  --wait-stdin       print \"ready\" and start when a line arrives\n"
 	"  --hold             stay until the input ends\n"
+	"  --free-vm          with --hold: the VM goes when its vCPUs are through, their threads stay\n"
 	"  --disk FILE        open it, and when all vCPUs are through do as follows, with "
 	"O_DIRECT\n"
 	"  --disk-reads N  --disk-writes N  --disk-flushes N   so many, in this order\n"
@@ -57,6 +58,7 @@ enum {
 	OPT_PIN,
 	OPT_WAIT,
 	OPT_HOLD,
+	OPT_FREE_VM,
 	OPT_DISK,
 	OPT_DISK_READS,
 	OPT_DISK_WRITES,
@@ -84,6 +86,7 @@ static struct option long_options[] = {
 	{"pin", required_argument, NULL, OPT_PIN},
 	{"wait-stdin", no_argument, NULL, OPT_WAIT},
 	{"hold", no_argument, NULL, OPT_HOLD},
+	{"free-vm", no_argument, NULL, OPT_FREE_VM},
 	{"disk", required_argument, NULL, OPT_DISK},
 	{"disk-reads", required_argument, NULL, OPT_DISK_READS},
 	{"disk-writes", required_argument, NULL, OPT_DISK_WRITES},
@@ -185,6 +188,9 @@ void guest_options__parse(int argc, char **argv)
 			break;
 		case OPT_HOLD:
 			opt.hold = true;
+			break;
+		case OPT_FREE_VM:
+			opt.free_vm = true;
 			break;
 		case OPT_DISK:
 			opt.disk.file = optarg;

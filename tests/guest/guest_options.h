@@ -24,6 +24,7 @@ struct options {
 	unsigned int pins;
 	bool wait_stdin;
 	bool hold;
+	bool free_vm;
 	struct disk_options disk;
 	const char *tap[MAX_TAPS];
 	unsigned int taps;

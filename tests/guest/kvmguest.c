@@ -42,6 +42,7 @@ static unsigned char *memory; /* the guest's: GUEST_MEMORY bytes from GUEST_MEMO
 static size_t run_size;
 static pthread_barrier_t barrier;
 static sem_t finished; /* posted by each vCPU that is through */
+static sem_t may_end;  /* posted for each vCPU's thread, which waits for it */
 static volatile sig_atomic_t stopping, threads_live;
 
 void die(const char *fmt, ...)
@@ -205,6 +206,8 @@ static void *vcpu__thread(void *arg)
 	pthread_barrier_wait(&barrier); /* and may start */
 	vcpu__work(vcpu);
 	sem_post(&finished);
+	while (sem_wait(&may_end) < 0)
+		; /* kicked */
 	return NULL;
 }
 
@@ -237,6 +240,7 @@ static void vm__start_threads(void)
 
 	sigaction(SIGUSR1, &kick, NULL);
 	sem_init(&finished, 0, 0);
+	sem_init(&may_end, 0, 0);
 	pthread_barrier_init(&barrier, NULL, opt.vcpus + 1);
 	for (unsigned int i = 0; i < opt.vcpus; i++) {
 		int err = pthread_create(&vcpus[i].thread, NULL, vcpu__thread, &vcpus[i]);
@@ -274,8 +278,8 @@ static void vm__print_totals(long long elapsed_ns)
 	fflush(stdout);
 }
 
-/* A thread stays joinable, and so may be kicked, until the handler knows better. */
-static void vm__join_threads(const sigset_t *stop_signals)
+/* A thread stays, and so may be kicked, until the handler knows better. */
+static void vm__await_vcpus(const sigset_t *stop_signals)
 {
 	for (unsigned int i = 0; i < opt.vcpus; i++) {
 		while (sem_wait(&finished) < 0)
@@ -284,8 +288,23 @@ static void vm__join_threads(const sigset_t *stop_signals)
 	pthread_sigmask(SIG_BLOCK, stop_signals, NULL);
 	threads_live = 0;
 	pthread_sigmask(SIG_UNBLOCK, stop_signals, NULL);
+}
+
+static void vm__join_threads(void)
+{
+	for (unsigned int i = 0; i < opt.vcpus; i++)
+		sem_post(&may_end);
 	for (unsigned int i = 0; i < opt.vcpus; i++)
 		pthread_join(vcpus[i].thread, NULL);
+}
+
+static void vm__free(void)
+{
+	for (unsigned int i = 0; i < opt.vcpus; i++) {
+		munmap(vcpus[i].run, run_size);
+		close(vcpus[i].fd);
+	}
+	close(vm_fd);
 }
 
 static void vm__run(void)
@@ -312,7 +331,11 @@ static void vm__run(void)
 	}
 	start = now_ns(CLOCK_MONOTONIC);
 	pthread_barrier_wait(&barrier);
-	vm__join_threads(&set);
+	vm__await_vcpus(&set);
+	if (opt.free_vm)
+		vm__free();
+	else
+		vm__join_threads();
 	guest_disk__run();
 	vm__print_totals(now_ns(CLOCK_MONOTONIC) - start);
 }
@@ -332,5 +355,7 @@ int main(int argc, char **argv)
 		guest_net__serve();
 	else if (opt.hold)
 		stdin__await(true);
+	if (opt.free_vm)
+		vm__join_threads();
 	return EXIT_SUCCESS;
 }

@@ -162,6 +162,27 @@ check_two_vms_at_once() {
 	complete_or_told scope.out
 }
 
+# The one's thread outlives its VM, whose vCPU's memory KVM gives to the other's.
+run_vm_freed_by_a_live_thread() {
+	scope_start scope exits -j
+	vm_start one web1 $short_ops --hold --free-vm
+	one=$vm_pid
+	vm_go one
+	await ^done one.out
+	vm_start two web2 $ops --hold
+	vm_go two
+	await ^done two.out
+	scope_end scope $scope_pid
+	vm_kill "$one"
+	vm_kill "$vm_pid"
+}
+
+check_vm_freed_by_a_live_thread() {
+	same "exits of the one" "$exits_of_short_ops" scope.out 'exits("web1") | '"$chance"
+	same "exits of the other" "$exits_of_ops" scope.out 'exits("web2") | '"$chance"
+	complete_or_told scope.out
+}
+
 # --- attached in the middle
 
 # Stopped while kvmscope and the trace come and go, so that both see the same.

@@ -63,6 +63,14 @@ struct sched_entity {
 	u64 sum_exec_runtime;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	struct upid numbers[0];
+};
+
 typedef int __kernel_pid_t;
 typedef __kernel_pid_t pid_t;
 
@@ -234,6 +242,7 @@ struct kvm_vcpu_stat {
 
 struct kvm_vcpu {
 	int vcpu_id;
+	struct pid *pid;
 	struct preempt_notifier preempt_notifier;
 	struct kvm_vcpu_stat stat;
 };
