@@ -104,7 +104,7 @@ static __always_inline struct ks_vcpu *vcpu_leaving(struct ks_here *cpu, __u32 p
 
 static __always_inline struct ks_vcpu *vcpu_coming(struct ks_here *cpu, __u32 pid)
 {
-	__u32 slot = thread_slot(pid);
+	__u32 slot = thread_slot_fast(pid);
 	struct ks_vcpu *v;
 
 	if (!slot)

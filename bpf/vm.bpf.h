@@ -85,14 +85,22 @@ static __always_inline struct ks_vcpu *vcpu_slot(__u32 slot)
 	return bpf_map_lookup_elem(&vcpus, &slot);
 }
 
+/* The slot that a thread is at now; 0: it has none. */
 static __always_inline __u32 thread_slot(__u32 tid)
 {
-	__u32 *slot;
+	__u32 *slot = bpf_map_lookup_elem(&threads, &tid);
 
-	if (!tid_maybe[tid & (KS_TID_BYTES - 1)])
-		return 0;
-	slot = bpf_map_lookup_elem(&threads, &tid);
 	return slot ? *slot : 0;
+}
+
+/*
+ * The same, for the scheduler's events, whose threads are no vCPUs for the most part. User space
+ * clears what tid_maybe has of threads that ended, and a thread that is new may share that: its
+ * next event of KVM's sets it again.
+ */
+static __always_inline __u32 thread_slot_fast(__u32 tid)
+{
+	return tid_maybe[tid & (KS_TID_BYTES - 1)] ? thread_slot(tid) : 0;
 }
 
 static __always_inline bool vcpu_is(const struct ks_vcpu *v, __u32 tgid, __u32 tid, __u64 start)

@@ -13,23 +13,6 @@ static int by_number(const void *a, const void *b)
 	return (x->number > y->number) - (x->number < y->number);
 }
 
-static const struct snap_vcpu *find_vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (v[mid].slot == slot)
-			return &v[mid];
-		if (v[mid].slot < slot)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
 /* Which state has got what another one lost: the one in whose favour it is settled, or the largest.
  */
 static int creditor(const int64_t d[KS_STATES], int debtor)
@@ -161,7 +144,7 @@ struct delta *delta__new(const struct snapshot *from, const struct snapshot *to,
 		struct snap_vcpu *v = &d->vcpus[d->n_vcpus];
 
 		*v = to->vcpu[i];
-		before = from ? find_vcpu(from->vcpu, from->n_vcpu, v->slot) : NULL;
+		before = from ? snapshot__vcpu(from->vcpu, from->n_vcpu, v->slot) : NULL;
 		if (before && same_vcpu(before, v)) {
 			subtract_times(v->ns, before->ns);
 			v->exits -= before->exits;
@@ -179,7 +162,7 @@ struct delta *delta__new(const struct snapshot *from, const struct snapshot *to,
 		if (to->cell[i].metric >= KS_M_SUBJECTS)
 			continue;
 		o->cell = &to->cell[i];
-		o->vcpu = find_vcpu(d->vcpus, d->n_vcpus, o->cell->owner);
+		o->vcpu = snapshot__vcpu(d->vcpus, d->n_vcpus, o->cell->owner);
 		d->n_owned += o->vcpu && !o->vcpu->ignored;
 	}
 	qsort(d->owned, d->n_owned, sizeof(*d->owned), by_owner);
@@ -273,7 +256,7 @@ static const struct snap_cell *cell_before(const struct delta *d, const struct o
 
 	if (!before)
 		return NULL;
-	old = find_vcpu(d->from->vcpu, d->from->n_vcpu, before->owner);
+	old = snapshot__vcpu(d->from->vcpu, d->from->n_vcpu, before->owner);
 	return old && same_vcpu(old, o->vcpu) ? before : NULL;
 }
 
@@ -336,15 +319,27 @@ void delta__subject_hist(const struct delta *d, const struct snap_subject *subje
 	}
 }
 
+/* By the last 16 bits of their tids, of which threads share one flag in the kernel. To be freed. */
+static bool *live_tids(const struct delta *d)
+{
+	bool *live = xcalloc(KS_TID_BYTES, sizeof(*live));
+
+	for (size_t i = 0; i < d->n_vcpus; i++)
+		if (!d->vcpus[i].gone)
+			live[d->vcpus[i].tid % KS_TID_BYTES] = true;
+	return live;
+}
+
 void delta__reclaim(const struct delta *d, struct session *s)
 {
-	bool any = false;
+	bool *live = NULL;
 
 	for (size_t i = 0; i < d->n_vcpus; i++) {
 		const struct snap_vcpu *v = &d->vcpus[i];
 
 		if (!v->gone)
 			continue;
+		live = live ?: live_tids(d);
 		for (size_t k = 0; k < d->to->n_cell; k++) {
 			const struct snap_cell *c = &d->to->cell[k];
 
@@ -356,9 +351,8 @@ void delta__reclaim(const struct delta *d, struct session *s)
 		}
 		session__forget_thread(s, v->tid, v->vcpu_id, v->slot);
 		session__give_back(s, ARRAY_VCPUS, v->slot);
-		any = true;
+		if (!live[v->tid % KS_TID_BYTES])
+			session__forget_tid(s, v->tid);
 	}
-	for (size_t i = 0; any && i < d->n_vcpus; i++)
-		if (!d->vcpus[i].gone)
-			session__remember_thread(s, d->vcpus[i].tid);
+	free(live);
 }

@@ -173,7 +173,7 @@ static void sample(struct monitor *m)
 
 static int take(struct monitor *m, struct snapshot **ret, char **ret_error)
 {
-	int err = snapshot__take(m->session, ret);
+	int err = snapshot__take(m->session, m->before, ret);
 
 	if (err)
 		*ret_error = xasprintf("the kernel's counters can't be read: %s", strerror(-err));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proc_threads.h"
@@ -86,6 +87,24 @@ int proc_thread__read(struct proc_thread *thread, int dirfd, struct proc_fds *fd
 		fds->n++;
 	}
 	return err;
+}
+
+/* The host's own pid namespace has this inode (include/linux/proc_ns.h, PROC_PID_INIT_INO). */
+#define HOST_PIDS 0xeffffffcU
+
+static bool sees_host_pids(void)
+{
+	static int known = -1;
+	struct stat st;
+
+	if (known < 0)
+		known = !stat("/proc/self/ns/pid", &st) && st.st_ino == HOST_PIDS;
+	return known;
+}
+
+bool proc_thread__has_ended(pid_t tgid, pid_t tid)
+{
+	return sees_host_pids() && syscall(SYS_tgkill, tgid, tid, 0) && errno == ESRCH;
 }
 
 /* Clock ticks since boot at which it began; 0 when it is gone. */

@@ -40,6 +40,12 @@ void proc_thread__init(struct proc_thread *thread, pid_t tid, bool from_zero);
 /* Reads "TID/schedstat" below dirfd. 0, or -errno: -ENOENT and -ESRCH once it has ended. */
 int proc_thread__read(struct proc_thread *thread, int dirfd, struct proc_fds *fds);
 
+/*
+ * Whether that process has no such thread (any more). By no file, so for whom /proc hides others'
+ * processes, too. False in a pid namespace below the host's: there are other numbers.
+ */
+bool proc_thread__has_ended(pid_t tgid, pid_t tid);
+
 void proc_thread__close(struct proc_thread *thread, struct proc_fds *fds);
 
 struct proc_threads {

@@ -172,11 +172,11 @@ struct array *session__array(struct session *s, enum session_array which);
  */
 int session__give_back(struct session *s, enum session_array which, uint32_t number);
 /*
- * Forgets a thread in the tables that lead to slots, if they still lead to this one. Others share
- * its place in the filter of context switches: session__remember_thread() those that live.
+ * Forgets a thread in the tables that lead to slots, if they still lead to this one.
  */
 void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, uint32_t slot);
-void session__remember_thread(struct session *s, uint32_t tid);
+/* And in the filter of context switches, where others share its place: if none of those lives. */
+void session__forget_tid(struct session *s, uint32_t tid);
 
 /* Forgets what led to a cell of a detail (KS_DETAIL(metric) below KS_DETAILS). */
 void session__forget_detail(struct session *s, uint32_t slot, uint32_t metric, uint64_t key);

@@ -202,15 +202,14 @@ void session__forget_thread(struct session *s, uint32_t tid, int32_t vcpu_id, ui
 		int32_t vcpu_id;
 	} who = {tid, vcpu_id}, unknown = {tid, -1};
 
-	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 0;
 	forget(s->skel->maps.threads, &tid, slot);
 	forget(s->skel->maps.slots, &who, slot);
 	forget(s->skel->maps.slots, &unknown, slot);
 }
 
-void session__remember_thread(struct session *s, uint32_t tid)
+void session__forget_tid(struct session *s, uint32_t tid)
 {
-	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 1;
+	s->skel->bss->tid_maybe[tid % KS_TID_BYTES] = 0;
 }
 
 /* Each array is in there once, and not for each object that uses it: see bpf/vm.bpf.h. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "proc_threads.h"
 #include "session.h"
 #include "snapshot.h"
 #include "subjects.h"
@@ -87,7 +88,25 @@ static void make_whole(uint64_t ns[KS_STATES], int64_t missing)
 	}
 }
 
-static void take_vcpu(struct snapshot *snap, uint32_t slot, const struct ks_vcpu *shared)
+/*
+ * Whether the slot's thread has ended. An event tells, but of the slot only that the thread was at:
+ * one that ran several vCPUs has others, which are nobody's since (no key). And the kernel may have
+ * skipped that event: then nothing has come since the last snapshot.
+ */
+static bool has_ended(const struct snapshot *before, uint32_t slot, const struct ks_vcpu *v)
+{
+	const struct snap_vcpu *old;
+
+	if (v->mode == KS_MODE_GONE)
+		return true;
+	old = before ? snapshot__vcpu(before->vcpu, before->n_vcpu, slot) : NULL;
+	if (v->key && (!old || old->since != v->since || old->t != v->t))
+		return false;
+	return proc_thread__has_ended(v->tgid, v->tid);
+}
+
+static void take_vcpu(struct snapshot *snap, const struct snapshot *before, uint32_t slot,
+		      const struct ks_vcpu *shared)
 {
 	struct snap_vcpu *out;
 	struct ks_vcpu v;
@@ -105,7 +124,7 @@ static void take_vcpu(struct snapshot *snap, uint32_t slot, const struct ks_vcpu
 		.isa = v.isa,
 		.start_ns = v.start,
 		.since = v.since,
-		.gone = v.mode == KS_MODE_GONE,
+		.gone = has_ended(before, slot, &v),
 		.ignored = v.flags & KS_VCPU_IGNORED,
 		.t = v.t,
 		.now = state_now(&v),
@@ -140,9 +159,12 @@ static void set_moment(struct snapshot *snap)
 	for (size_t i = 0; i < snap->n_vcpu; i++)
 		if (snap->vcpu[i].t > snap->at) /* BPF's clock may be some ns ahead */
 			snap->at = snap->vcpu[i].t;
-	for (size_t i = 0; i < snap->n_flight; i++)
-		snap->flight[i].part[snap->vcpu[snap->flight[i].vcpu].now] +=
-			snap->at - snap->vcpu[snap->flight[i].vcpu].t;
+	for (size_t i = 0; i < snap->n_flight; i++) {
+		const struct snap_vcpu *v = &snap->vcpu[snap->flight[i].vcpu];
+
+		if (!v->gone)
+			snap->flight[i].part[v->now] += snap->at - v->t;
+	}
 	for (size_t i = 0; i < snap->n_vcpu; i++)
 		if (!snap->vcpu[i].gone)
 			snap->vcpu[i].ns[snap->vcpu[i].now] += snap->at - snap->vcpu[i].t;
@@ -330,7 +352,7 @@ static bool goes_on(struct array *a, uint32_t first, uint32_t n, bool any)
 	return any || first + n < a->used;
 }
 
-int snapshot__take(struct session *s, struct snapshot **ret)
+int snapshot__take(struct session *s, const struct snapshot *before, struct snapshot **ret)
 {
 	struct snapshot *snap = xcalloc(1, sizeof(*snap));
 	struct ks_vcpu *v;
@@ -341,35 +363,35 @@ int snapshot__take(struct session *s, struct snapshot **ret)
 
 	session__audit(s); /* where the kernel can't, there is no audit */
 	for (uint32_t i = 1; (v = array__map(session__array(s, ARRAY_VCPUS), i, &n)); i += n) {
-		size_t before = snap->n_vcpu;
+		size_t n_before = snap->n_vcpu;
 
 		for (uint32_t k = 0; k < n; k++)
-			take_vcpu(snap, i + k, &v[k]);
+			take_vcpu(snap, before, i + k, &v[k]);
 		array__unmap(session__array(s, ARRAY_VCPUS), v, n);
-		if (!goes_on(session__array(s, ARRAY_VCPUS), i, n, snap->n_vcpu > before))
+		if (!goes_on(session__array(s, ARRAY_VCPUS), i, n, snap->n_vcpu > n_before))
 			break;
 	}
 	if (!v && errno)
 		goto fail;
 	set_moment(snap);
 	for (uint32_t i = 1; (c = array__map(session__array(s, ARRAY_CELLS), i, &n)); i += n) {
-		size_t before = snap->n_cell;
+		size_t n_before = snap->n_cell;
 
 		for (uint32_t k = 0; k < n; k++)
 			take_cell(snap, i + k, &c[k]);
 		array__unmap(session__array(s, ARRAY_CELLS), c, n);
-		if (!goes_on(session__array(s, ARRAY_CELLS), i, n, snap->n_cell > before))
+		if (!goes_on(session__array(s, ARRAY_CELLS), i, n, snap->n_cell > n_before))
 			break;
 	}
 	if (!c && errno)
 		goto fail;
 	for (uint32_t i = 1; (h = array__map(session__array(s, ARRAY_DISK_HISTS), i, &n)); i += n) {
-		size_t before = snap->n_cell;
+		size_t n_before = snap->n_cell;
 
 		for (uint32_t k = 0; k < n; k++)
 			take_hists(snap, subjects__hists_number(s, i + k), &h[k]);
 		array__unmap(session__array(s, ARRAY_DISK_HISTS), h, n);
-		if (!goes_on(session__array(s, ARRAY_DISK_HISTS), i, n, snap->n_cell > before))
+		if (!goes_on(session__array(s, ARRAY_DISK_HISTS), i, n, snap->n_cell > n_before))
 			break;
 	}
 	if (!h && errno)
@@ -415,6 +437,23 @@ uint64_t snapshot__count(const struct snapshot *snap, enum ks_metric metric)
 		if (snap->cell[i].metric == metric)
 			n += snap->cell[i].count;
 	return n;
+}
+
+const struct snap_vcpu *snapshot__vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (v[mid].slot == slot)
+			return &v[mid];
+		if (v[mid].slot < slot)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
 }
 
 struct snap_cell *snapshot__cell(const struct snapshot *snap, uint32_t number)

@@ -26,7 +26,7 @@ struct snap_vcpu {
 	uint32_t isa;
 	uint64_t start_ns; /* of the process, CLOCK_BOOTTIME; with tgid, the VM */
 	uint64_t since;	   /* of its slot, CLOCK_MONOTONIC */
-	bool gone;	   /* its thread has ended */
+	bool gone; /* its thread has ended: no event will write to its slot */
 	bool ignored;
 	uint64_t t;		/* when its last event was */
 	enum ks_state now;	/* since then */
@@ -92,14 +92,17 @@ struct snapshot {
 	uint64_t missed;
 };
 
-/* Never blocks the guests. Returns 0 or -errno (a map can't be mapped). */
-int snapshot__take(struct session *s, struct snapshot **ret);
+/* before: the last one, NULL if there is none. Never blocks the guests. Returns 0 or -errno (a map
+ * can't be mapped). */
+int snapshot__take(struct session *s, const struct snapshot *before, struct snapshot **ret);
 void snapshot__free(struct snapshot *snap); /* NULL is fine */
 
 /* The value that number KS_HIST_BUCKETS + i of a disk's metric stands for: see struct
  * ks_disk_hists. */
 uint64_t snapshot__small(enum ks_metric metric, uint32_t i);
 
+/* The vCPU of that slot, of n in order of their slots; NULL if there is none. */
+const struct snap_vcpu *snapshot__vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot);
 /* The cell of that number, NULL if it was not in use. */
 struct snap_cell *snapshot__cell(const struct snapshot *snap, uint32_t number);
 /* Sum of the counts of a metric: how many of those events there have been. */

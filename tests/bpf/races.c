@@ -19,6 +19,7 @@
 #include "races.h"
 
 #define ENTRY "exits__kvm_entry_raw"
+#define LEFT  "exits__kvm_userspace_exit_raw"
 #define ADOPT "vcpu__adopt"
 
 /* An address that is a kernel's, and of which no kernel can read: probe reads give 0. */
@@ -219,7 +220,39 @@ static void test_one_slot(void **state)
 	printf("# test_one_slot: met %u times in %u trials\n", met, trials);
 }
 
+/*
+ * A thread's flag in the filter of context switches went with another's that has ended, and its CPU
+ * has run others since: it keeps its slot, even by an event that does not name the vCPU.
+ */
+static void test_flag_of_another(void **state)
+{
+	const uint64_t entry[] = {VCPU, 0, 0}, left[] = {2, 0};
+	struct object *o = object__open(few_types);
+	struct ks_vcpu v;
+	struct bpf_map *bss;
+	void *zeros;
+	uint32_t key = 0;
+
+	assert_non_null(o);
+	assert_non_null(object__want(o, ENTRY));
+	assert_non_null(object__want(o, LEFT));
+	if (object__load(o))
+		fail_msg("%s", object__log());
+	assert_int_equal(object__run(o, ENTRY, entry, 3), 0);
+	bss = bpf_object__find_map_by_name(object__bpf(o), ".bss");
+	assert_non_null(bss);
+	zeros = calloc(1, bpf_map__value_size(bss));
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(bss), &key, zeros, BPF_ANY), 0);
+	free(zeros);
+	assert_int_equal(object__run(o, LEFT, left, 2), 0);
+	assert_true(object__vcpu(o, 1, &v));
+	assert_int_equal(v.mode, KS_MODE_VMM);
+	assert_int_equal(take_back(o, gettid()), 1);
+	object__close(o);
+}
+
 const struct CMUnitTest race_tests[RACE_TESTS] = {
 	cmocka_unit_test(test_slot_in_either_order),
 	cmocka_unit_test(test_one_slot),
+	cmocka_unit_test(test_flag_of_another),
 };

@@ -3,7 +3,7 @@
 #ifndef TEST_RACES_H
 #define TEST_RACES_H
 
-#define RACE_TESTS 2
+#define RACE_TESTS 3
 
 extern const struct CMUnitTest race_tests[RACE_TESTS];
 

@@ -24,6 +24,7 @@ static const char usage[] =
 	"  --repeat R         passes (1)\n"
 	"  --forever          pass after pass until SIGTERM or SIGINT\n"
 	"  --vcpus V          vCPUs, each a thread that does all of it (1, at most 192)\n"
+	"  --one-thread       one thread for them all, in turn\n"
 	"  --hlt-wake-us N    halt in the kernel: a timer wakes each HLT after N us\n"
 	"  --busy-ms N        spin in the guest, without an exit, at the start of each pass\n"
 	"  --vmm-sleep-us N   sleep in user space on each OUT\n"
@@ -50,6 +51,7 @@ enum {
 	OPT_REPEAT = GUEST_OPS,
 	OPT_FOREVER,
 	OPT_VCPUS,
+	OPT_ONE_THREAD,
 	OPT_HLT_WAKE,
 	OPT_BUSY,
 	OPT_SLEEP,
@@ -78,6 +80,7 @@ static struct option long_options[] = {
 	[GUEST_OPS] = {"repeat", required_argument, NULL, OPT_REPEAT},
 	{"forever", no_argument, NULL, OPT_FOREVER},
 	{"vcpus", required_argument, NULL, OPT_VCPUS},
+	{"one-thread", no_argument, NULL, OPT_ONE_THREAD},
 	{"hlt-wake-us", required_argument, NULL, OPT_HLT_WAKE},
 	{"busy-ms", required_argument, NULL, OPT_BUSY},
 	{"vmm-sleep-us", required_argument, NULL, OPT_SLEEP},
@@ -188,6 +191,9 @@ void guest_options__parse(int argc, char **argv)
 			break;
 		case OPT_HOLD:
 			opt.hold = true;
+			break;
+		case OPT_ONE_THREAD:
+			opt.one_thread = true;
 			break;
 		case OPT_FREE_VM:
 			opt.free_vm = true;

@@ -25,6 +25,7 @@ struct options {
 	bool wait_stdin;
 	bool hold;
 	bool free_vm;
+	bool one_thread;
 	struct disk_options disk;
 	const char *tap[MAX_TAPS];
 	unsigned int taps;

@@ -41,8 +41,8 @@ static int kvm_fd, vm_fd;
 static unsigned char *memory; /* the guest's: GUEST_MEMORY bytes from GUEST_MEMORY_GPA on */
 static size_t run_size;
 static pthread_barrier_t barrier;
-static sem_t finished; /* posted by each vCPU that is through */
-static sem_t may_end;  /* posted for each vCPU's thread, which waits for it */
+static sem_t finished; /* posted by each vCPUs' thread that is through */
+static sem_t may_end;  /* posted for each of them, which waits for it */
 static volatile sig_atomic_t stopping, threads_live;
 
 void die(const char *fmt, ...)
@@ -65,6 +65,16 @@ void die(const char *fmt, ...)
 static unsigned int vcpu__page(unsigned int id)
 {
 	return id * (opt.vcpus <= GUEST_MEMORY / 0x8000 - 2 ? 0x8000 : 0x1000);
+}
+
+static unsigned int vcpus_per_thread(void)
+{
+	return opt.one_thread ? opt.vcpus : 1;
+}
+
+static unsigned int threads(void)
+{
+	return opt.vcpus / vcpus_per_thread();
 }
 
 static void vm__open(void)
@@ -179,22 +189,13 @@ static void vcpu__pin(const struct vcpu *vcpu)
 		die("pin vCPU %u to CPU %d: %s", vcpu->id, cpu, strerror(err));
 }
 
-/*
- * A vCPU's thread. The first entry of each runs alone, up to the guest's first
- * MMIO write: it takes the page faults, of which racing vCPUs would take a
- * varying number. Then all start at once.
- */
-static void *vcpu__thread(void *arg)
+/* The first entry of each runs alone, up to the guest's first MMIO write: it takes the page faults,
+ * of which racing vCPUs would take a varying number. */
+static void vcpu__begin(struct vcpu *vcpu)
 {
 	static pthread_mutex_t first_entry = PTHREAD_MUTEX_INITIALIZER;
-	struct vcpu *vcpu = arg;
 	unsigned int reason;
-	char name[16];
 
-	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->id);
-	pthread_setname_np(pthread_self(), name);
-	if (opt.pins)
-		vcpu__pin(vcpu);
 	pthread_mutex_lock(&first_entry);
 	do
 		reason = vcpu__enter(vcpu);
@@ -202,9 +203,24 @@ static void *vcpu__thread(void *arg)
 	pthread_mutex_unlock(&first_entry);
 	if (reason != KVM_EXIT_MMIO && !stopping)
 		vcpu__unexpected(vcpu, reason);
+}
+
+/* A vCPU's thread, or all vCPUs'. All start at once. */
+static void *vcpu__thread(void *arg)
+{
+	struct vcpu *vcpu = arg, *end = vcpu + vcpus_per_thread();
+	char name[16];
+
+	snprintf(name, sizeof(name), "CPU %u/KVM", vcpu->id);
+	pthread_setname_np(pthread_self(), name);
+	if (opt.pins)
+		vcpu__pin(vcpu);
+	for (struct vcpu *v = vcpu; v < end; v++)
+		vcpu__begin(v);
 	pthread_barrier_wait(&barrier); /* all are ready */
 	pthread_barrier_wait(&barrier); /* and may start */
-	vcpu__work(vcpu);
+	for (struct vcpu *v = vcpu; v < end; v++)
+		vcpu__work(v);
 	sem_post(&finished);
 	while (sem_wait(&may_end) < 0)
 		; /* kicked */
@@ -227,10 +243,10 @@ static void on_stop(int sig)
 	close(STDIN_FILENO);
 	if (!threads_live)
 		return;
-	for (unsigned int i = 0; i < opt.vcpus; i++) {
+	for (unsigned int i = 0; i < opt.vcpus; i++)
 		vcpus[i].run->immediate_exit = 1;
+	for (unsigned int i = 0; i < threads(); i++)
 		pthread_kill(vcpus[i].thread, SIGUSR1);
-	}
 }
 
 /* Call with SIGTERM and SIGINT blocked, as vCPU threads shall have them. */
@@ -241,8 +257,8 @@ static void vm__start_threads(void)
 	sigaction(SIGUSR1, &kick, NULL);
 	sem_init(&finished, 0, 0);
 	sem_init(&may_end, 0, 0);
-	pthread_barrier_init(&barrier, NULL, opt.vcpus + 1);
-	for (unsigned int i = 0; i < opt.vcpus; i++) {
+	pthread_barrier_init(&barrier, NULL, threads() + 1);
+	for (unsigned int i = 0; i < threads(); i++) {
 		int err = pthread_create(&vcpus[i].thread, NULL, vcpu__thread, &vcpus[i]);
 
 		if (err)
@@ -281,7 +297,7 @@ static void vm__print_totals(long long elapsed_ns)
 /* A thread stays, and so may be kicked, until the handler knows better. */
 static void vm__await_vcpus(const sigset_t *stop_signals)
 {
-	for (unsigned int i = 0; i < opt.vcpus; i++) {
+	for (unsigned int i = 0; i < threads(); i++) {
 		while (sem_wait(&finished) < 0)
 			; /* the handler ran */
 	}
@@ -292,9 +308,9 @@ static void vm__await_vcpus(const sigset_t *stop_signals)
 
 static void vm__join_threads(void)
 {
-	for (unsigned int i = 0; i < opt.vcpus; i++)
+	for (unsigned int i = 0; i < threads(); i++)
 		sem_post(&may_end);
-	for (unsigned int i = 0; i < opt.vcpus; i++)
+	for (unsigned int i = 0; i < threads(); i++)
 		pthread_join(vcpus[i].thread, NULL);
 }
 

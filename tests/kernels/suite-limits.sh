@@ -5,7 +5,26 @@
 # Scenarios: tables that are full, VMs that nobody asked for, VMs that end, program runs that the
 # kernel skips. What is counted is right, what is not counted is told.
 
-# What kvmguest does on each vCPU from its first entry on.
+# --- slots
+
+# More vCPUs, one after the other, than there are slots: each is given back, of a thread that ran several, too.
+run_slots_come_back() {
+	scope_start scope exits -j --max-vcpus 8 0.2
+	for n in 1 2 3 4 5 6; do
+		vm_run "vm$n" "web$n" $short_ops --vcpus 3 --one-thread
+		has=$(wc -l <scope.out)
+		until_true 60 has_lines $((has + 2)) scope.out # one report that shows it, and one that it is gone
+	done
+	until_true 60 has_lines $((has + 4)) scope.out
+	scope_end scope $scope_pid
+}
+
+check_slots_come_back() {
+	same "exits of them all" "$exits_of_short_ops | map_values(18 * .)" scope.out \
+		'[.[].vms[].exits[]] | counts | '"$chance"
+	complete_or_told scope.out
+	same "they have no time when they are gone" '[]' scope.out '.[-1].vms'
+}
 
 # --- more vCPUs than slots
 

@@ -340,8 +340,13 @@ static void test_real_threads(void **state)
 	assert_in_range(find(threads, b.tid)->delta.cpu, second - first, clock_ns(b.clock) - first);
 	assert_true(second - first >= ns);
 
+	assert_false(proc_thread__has_ended(vm.pid, b.tid));
+	assert_true(proc_thread__has_ended(1, b.tid)); /* another process' */
 	close(b.go[1]);
 	pthread_join(b.thread, NULL);
+	for (int i = 0; i < 1000000 && !proc_thread__has_ended(vm.pid, b.tid); i++)
+		sched_yield(); /* it may be on its way out for a moment */
+	assert_true(proc_thread__has_ended(vm.pid, b.tid));
 	for (int i = 0; i < 1000000 && find(threads, b.tid); i++)
 		proc_threads__sample(threads, &vm, since, &fds);
 	assert_null(find(threads, b.tid));
