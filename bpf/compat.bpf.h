@@ -157,8 +157,8 @@ static __always_inline __u64 vcpu_stat_exits(const void *vcpu)
 }
 
 /*
- * Whether KVM knows the vCPU as that thread's: KVM_RUN notes who calls it (virt/kvm/kvm_main.c). The
- * memory of a vCPU that was freed may be another one's. True where it can't be read.
+ * Whether KVM knows the vCPU as that thread's: KVM_RUN notes who calls it (virt/kvm/kvm_main.c).
+ * The memory of a vCPU that was freed may be another one's. True where it can't be read.
  */
 static __always_inline bool vcpu_is_run_by(const void *vcpu, __u32 tid)
 {
