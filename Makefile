@@ -25,7 +25,8 @@ prefix      ?= /usr/local
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
 datadir     ?= $(prefix)/share
-sysconfdir  ?= $(if $(filter /usr,$(prefix)),/etc,$(prefix)/etc)
+# where kvmscoped looks, whatever the prefix; the unit tells it of another place
+sysconfdir  ?= /etc
 unitdir     ?= $(prefix)/lib/systemd/system
 sysusersdir ?= $(prefix)/lib/sysusers.d
 completions ?= $(prefix)/share/bash-completion/completions
@@ -253,14 +254,20 @@ demo: deps-build ## installs what the build needs, builds, traces this host's VM
 deps-build deps-deb deps-test:
 	$(Q)packaging/install-deps $(@:deps-%=%)
 
-install: all ## DESTDIR, prefix
+config = $(sysconfdir)/kvmscope/kvmscoped.conf
+install: all ## DESTDIR, prefix, sysconfdir; an existing configuration stays
 	install -D -m 755 $(B)/kvmscope $(DESTDIR)$(sbindir)/kvmscope
 	install -D -m 755 $(B)/kvmscoped $(DESTDIR)$(sbindir)/kvmscoped
 	install -D -m 644 -t $(DESTDIR)$(mandir)/man8 tools/kvmscope.8 tools/kvmscoped.8
 	install -D -m 644 packaging/kvmscope.bash $(DESTDIR)$(completions)/kvmscope
-	install -D -m 644 packaging/kvmscoped.conf $(DESTDIR)$(sysconfdir)/kvmscope/kvmscoped.conf
+	@if [ -e '$(DESTDIR)$(config)' ]; then \
+		echo '$(DESTDIR)$(config) is kept as it is; packaging/kvmscoped.conf is what is new'; \
+	else \
+		set -x; install -D -m 644 packaging/kvmscoped.conf '$(DESTDIR)$(config)'; \
+	fi
 	install -d $(DESTDIR)$(unitdir)
-	sed 's,/usr/sbin/,$(sbindir)/,' packaging/systemd/kvmscoped.service \
+	sed 's,/usr/sbin/kvmscoped,$(sbindir)/kvmscoped$(if $(filter /etc,$(sysconfdir)),, --config=$(config)),' \
+		packaging/systemd/kvmscoped.service \
 		>$(DESTDIR)$(unitdir)/kvmscoped.service
 	install -m 644 -t $(DESTDIR)$(unitdir) packaging/systemd/kvmscoped.socket
 	install -D -m 644 packaging/systemd/kvmscope.sysusers $(DESTDIR)$(sysusersdir)/kvmscope.conf
