@@ -234,8 +234,18 @@ int monitor__fd(const struct monitor *m)
 /* What a reader must know to read the numbers right. */
 static void add_notes(const struct monitor *m, struct report *r)
 {
+	const struct event *untraced = session__untraced(m->session);
 	char *note;
 
+	if (untraced) {
+		note = xasprintf("event %s:%s is not traced any more: the kernel skipped runs of "
+				 "its program, and attached neither another nor the same again; "
+				 "start kvmscope anew",
+				 untraced->system, untraced->name);
+		report__add_note(r, note);
+		free(note);
+		r->complete = false;
+	}
 	if (!m->unnumbered)
 		return;
 	note = xasprintf("%zu VMs are more than the %d that can be told apart: what their "

@@ -61,7 +61,7 @@ int session__heal(struct session *s, uint64_t counted)
 		struct bpf_link *link;
 		uint64_t n;
 
-		if (!tp || tp->kind == RUNG_TP || !s->links[i])
+		if (!tp || tp->kind == RUNG_TP || !s->links[i] || c->kept)
 			continue;
 		n = misses(s, c);
 		if (n * 10000 <= counted)
@@ -75,9 +75,11 @@ int session__heal(struct session *s, uint64_t counted)
 		 * not */
 		bpf_link__destroy(s->links[i]);
 		link = bpf_program__attach(session__program(s, tp->program));
-		s->links[i] = link;
-		if (!link)
+		s->links[i] = link ?: bpf_program__attach(session__program(s, c->rung->program));
+		if (!link) { /* some of its runs are better than none; once tried is enough */
+			c->kept = true;
 			continue;
+		}
 		snprintf(c->why, sizeof(c->why), "%s: %llu runs were skipped",
 			 rung__name(c->rung->kind), (unsigned long long)n);
 		s->healed_misses[i] += n;
@@ -85,6 +87,14 @@ int session__heal(struct session *s, uint64_t counted)
 		changed++;
 	}
 	return changed;
+}
+
+const struct event *session__untraced(const struct session *s)
+{
+	for (size_t i = 0; i < s->n_choices; i++)
+		if (s->choices[i].kept && !s->links[i])
+			return s->choices[i].event;
+	return NULL;
 }
 
 int session__audit(struct session *s)
