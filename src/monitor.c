@@ -142,6 +142,8 @@ int monitor__find_vms(struct monitor *m, char **ret_error)
 			return -EINVAL;
 		}
 	}
+	for (size_t i = 0; i < o->n_pids; i++)
+		vms__want_pid(m->vms, o->pids[i]);
 	n = vms__rescan(m->vms);
 	if (n < 0) {
 		*ret_error = xasprintf("VMs can't be looked for: /proc: %s", strerror(-n));
@@ -185,7 +187,7 @@ int monitor__start(struct monitor *m, char **ret_error)
 	struct session_opts opts = {
 		.modes = m->opts.modes,
 		.max_vcpus = m->opts.max_vcpus,
-		.filter = m->opts.n_patterns,
+		.filter = m->opts.n_patterns || m->opts.n_pids,
 		.fixed = m->opts.keep_programs,
 		.constants = m->opts.constants,
 		.n_constants = m->opts.n_constants,

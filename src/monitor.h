@@ -30,6 +30,8 @@ struct monitor_opts {
 	bool keep_programs; /* no change to other forms: who runs it has no privilege left */
 	const char *const *patterns; /* VMs that are wanted: vms__want() */
 	size_t n_patterns;
+	const pid_t *pids; /* and those: vms__want_pid() */
+	size_t n_pids;
 };
 
 struct monitor {

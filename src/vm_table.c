@@ -69,6 +69,7 @@ void vm_table__clear(struct vm_table *table)
 	for (i = 0; i < table->n_patterns; i++)
 		free(table->patterns[i]);
 	free(table->patterns);
+	free(table->pids);
 	free(table->all);
 	*table = (struct vm_table){.all = NULL};
 }
@@ -87,6 +88,13 @@ int vm_table__want(struct vm_table *table, const char *pattern)
 	return 0;
 }
 
+void vm_table__want_pid(struct vm_table *table, pid_t pid)
+{
+	table->pids = xreallocarray(table->pids, table->n_pids + 1, sizeof(*table->pids));
+	table->pids[table->n_pids++] = pid;
+	table->dirty = true;
+}
+
 static bool is_wanted(const struct vm_table *table, const struct vm *vm)
 {
 	uint64_t pid;
@@ -101,7 +109,10 @@ static bool is_wanted(const struct vm_table *table, const struct vm *vm)
 		    !fnmatch(pattern, vm->name, 0))
 			return true;
 	}
-	return !table->n_patterns;
+	for (i = 0; i < table->n_pids; i++)
+		if (table->pids[i] == vm->pid)
+			return true;
+	return !table->n_patterns && !table->n_pids;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -12,6 +12,8 @@ struct vm_table {
 	size_t n;
 	char **patterns;
 	size_t n_patterns;
+	pid_t *pids;
+	size_t n_pids;
 	bool dirty; /* set it when a name or a life has changed: vm_table__settle() looks at it */
 };
 
@@ -22,8 +24,9 @@ void vm_table__clear(struct vm_table *table); /* frees what is the table's own *
 /* NULL when there is none. start_ticks 0: the youngest with that pid. */
 struct vm *vm_table__find(const struct vm_table *table, pid_t pid, uint64_t start_ticks);
 
-/* As vms__want(). */
+/* As vms__want() and vms__want_pid(). */
 int vm_table__want(struct vm_table *table, const char *pattern);
+void vm_table__want_pid(struct vm_table *table, pid_t pid);
 
 /* Works out wanted and ambiguous of all VMs anew, where the table is dirty. */
 void vm_table__settle(struct vm_table *table);

@@ -140,6 +140,12 @@ int vms__want(struct vms *vms, const char *pattern)
 	return err;
 }
 
+void vms__want_pid(struct vms *vms, pid_t pid)
+{
+	vm_table__want_pid(&vms->table, pid);
+	vm_table__settle(&vms->table);
+}
+
 static struct known *add(struct vms *vms, pid_t pid, uint64_t start_ticks)
 {
 	struct known *known = xcalloc(1, sizeof(*known));

@@ -80,6 +80,8 @@ void vms__close(struct vms *vms); /* NULL is fine */
  * Repeatable; none means all. Returns 0 or -EINVAL (empty, or longer than any name).
  */
 int vms__want(struct vms *vms, const char *pattern);
+/* The same for the VM of one process, whatever others are called: who starts a VM names it. */
+void vms__want_pid(struct vms *vms, pid_t pid);
 
 /*
  * Reads /proc: new VMs are added and resolved, those that are gone turn alive =

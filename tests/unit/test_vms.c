@@ -419,6 +419,21 @@ static void test_filter(void **state)
 	assert_false(vms__find(f->vms, 100, 0)->wanted);
 }
 
+/* A name is whatever somebody typed: it can be another VM's pid. */
+static void test_filter_by_pid(void **state)
+{
+	struct fixture *f = *state;
+
+	start_vm(&f->host, 100, 5000, "web1");
+	start_vm(&f->host, 200, 5000, "100");
+	vms__want_pid(f->vms, 100);
+	rescan(f, 2);
+	assert_true(vms__find(f->vms, 100, 0)->wanted);
+	assert_false(vms__find(f->vms, 200, 0)->wanted);
+	assert_int_equal(vms__want(f->vms, "100"), 0);
+	assert_true(vms__find(f->vms, 200, 0)->wanted);
+}
+
 static void test_hostile_processes(void **state)
 {
 	struct fixture *f = *state;
@@ -519,6 +534,7 @@ int main(void)
 		TEST(test_resolve),
 		TEST(test_ghost),
 		TEST(test_filter),
+		TEST(test_filter_by_pid),
 		TEST(test_hostile_processes),
 		TEST(test_unreadable),
 		TEST(test_dispatch_without_events),
