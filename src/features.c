@@ -3,6 +3,7 @@
  * What this kernel and this process have. Reads BTF, /sys and tracefs; prints nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -266,6 +267,16 @@ void features__load_btf(struct features *f)
 	}
 }
 
+/* libbpf says the same of a file that is not there and of one that it could not open. */
+static int why_no_btf(void)
+{
+	int fd = open("/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return err == -ENOENT ? 0 : err;
+}
+
 static void look_at_btf(struct features *f)
 {
 	const struct btf *btf;
@@ -276,6 +287,8 @@ static void look_at_btf(struct features *f)
 	features__load_btf(f);
 	libbpf_set_print(print);
 	f->vmlinux_btf = f->btf->vmlinux;
+	if (!f->vmlinux_btf)
+		f->btf_err = why_no_btf();
 	f->kvm_btf = features__tp_args(f, "kvm_entry") >= 0;
 	f->kvm_types =
 		f->cap_admin || (find_type(f, "btf_trace_kvm_entry", BTF_KIND_TYPEDEF, &btf) > 0 &&

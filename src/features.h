@@ -28,6 +28,7 @@ struct features {
 	bool kvm;		 /* /dev/kvm is there */
 	bool cap_bpf, cap_perfmon, cap_admin, cap_ptrace, cap_dac;
 	bool vmlinux_btf; /* /sys/kernel/btf/vmlinux can be parsed */
+	int btf_err;	  /* -errno where it is there, and can't be opened */
 	bool kvm_btf;	  /* types of KVM are known: from vmlinux or from kvm.ko's BTF */
 	/*
 	 * They can be used in programs: they are vmlinux's, or there is CAP_SYS_ADMIN, which

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "adopt.h"
+#include "descriptors.h"
 #include "monitor.h"
 #include "snapshot.h"
 #include "util.h"
@@ -98,6 +99,13 @@ int monitor__check(const struct monitor *m, char **ret_error)
 {
 	const struct features *f = m->features;
 
+	/* first: what could not be opened for this looks like what is not there */
+	if (descriptors__limit() < DESCRIPTORS_LEAST) {
+		*ret_error = xasprintf(
+			"%lu files may be open, and tracing takes up to %d: " DESCRIPTORS_REMEDY,
+			descriptors__limit(), DESCRIPTORS_LEAST);
+		return -EMFILE;
+	}
 	if (!f->kvm || !f->backends) {
 		*ret_error =
 			xasprintf("this host has no KVM: %s is missing; load kvm_intel or kvm_amd "
@@ -112,6 +120,12 @@ int monitor__check(const struct monitor *m, char **ret_error)
 				       : f->cap_perfmon ? "CAP_BPF"
 							: "CAP_BPF and CAP_PERFMON");
 		return -EPERM;
+	}
+	if (f->btf_err) {
+		*ret_error = xasprintf("the kernel's types can't be read: /sys/kernel/btf/vmlinux: "
+				       "%s",
+				       strerror(-f->btf_err));
+		return f->btf_err;
 	}
 	if (!f->vmlinux_btf) {
 		*ret_error = xasprintf(

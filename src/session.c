@@ -10,6 +10,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include "core_btf.h"
+#include "descriptors.h"
 #include "session_internal.h"
 #include "util.h"
 
@@ -281,11 +282,20 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 			why = "; before v5.11 maps are locked memory: raise RLIMIT_MEMLOCK "
 			      "(LimitMEMLOCK=infinity), or add CAP_SYS_RESOURCE";
 		}
-		*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)%s", strerror(-err),
-				       last_error, why);
+		/* what libbpf says first is then something that it gets on without */
+		if (descriptors__exhausted(err))
+			*ret_error =
+				xasprintf("BPF programs can't be loaded: %s; " DESCRIPTORS_REMEDY,
+					  strerror(-err));
+		else
+			*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)%s",
+					       strerror(-err), last_error, why);
 		kvmscope_bpf__destroy(s->skel);
 		s->skel = NULL;
-		return err == -EPERM || err == -ENOMEM || floor == RUNG_TP ? err : -EAGAIN;
+		return err == -EPERM || err == -ENOMEM || descriptors__exhausted(err) ||
+				       floor == RUNG_TP
+			       ? err
+			       : -EAGAIN;
 	}
 	return 0;
 }
@@ -361,7 +371,7 @@ int session__attach(struct session *s, char **ret_error)
 					  "is above 2, where Debian's kernels want it for classic "
 					  "tracepoints"
 					: "");
-			return refused ? -EPERM : -ENOTSUP;
+			return refused ? -EPERM : descriptors__exhausted(err) ? err : -ENOTSUP;
 		}
 	}
 	s->attached_at = clock_ns(CLOCK_MONOTONIC);
