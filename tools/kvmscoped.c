@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* kvmscoped: the keeper; see kvmscoped.h. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <systemd/sd-daemon.h>
+#include "descriptors.h"
 #include "kvmscoped.h"
 #include "net_space.h"
 #include "util.h"
@@ -65,6 +67,23 @@ static int add_socket(struct keeper *k, int fd, const char *what)
 	return -1;
 }
 
+/* Port 0 is one that the kernel chooses: nobody else knows which. */
+static void say_port(int fd, const char *address)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} own;
+	socklen_t size = sizeof(own);
+	const char *colon = strrchr(address, ':');
+
+	if (strtoul(colon + 1, NULL, 10) || getsockname(fd, &own.any, &size))
+		return;
+	log__say(LOG_INFO, "listening on %.*s:%u", (int)(colon - address), address,
+		 ntohs(own.any.sa_family == AF_INET6 ? own.in6.sin6_port : own.in.sin_port));
+}
+
 /* Systemd's sockets, if there are any; else those of the configuration. Returns -1 or a status. */
 static int open_sockets(struct keeper *k)
 {
@@ -75,9 +94,13 @@ static int open_sockets(struct keeper *k)
 		k->args.listen_fd[k->args.n_listen++] = SD_LISTEN_FDS_START + i;
 	if (n > 0)
 		return -1;
-	for (size_t i = 0; i < c->n_listen && status < 0; i++)
-		if (strcmp(c->listen[i], "none"))
-			status = add_socket(k, http__listen_tcp(c->listen[i]), c->listen[i]);
+	for (size_t i = 0; i < c->n_listen && status < 0; i++) {
+		if (!strcmp(c->listen[i], "none"))
+			continue;
+		status = add_socket(k, http__listen_tcp(c->listen[i]), c->listen[i]);
+		if (status < 0)
+			say_port(k->args.listen_fd[k->args.n_listen - 1], c->listen[i]);
+	}
 	if (status < 0 && c->unix_path) {
 		status = k->args.n_listen < HTTP_LISTEN_MAX
 				 ? add_socket(k, http__listen_unix(c->unix_path), c->unix_path)
@@ -85,6 +108,15 @@ static int open_sockets(struct keeper *k)
 		k->own_path = status < 0;
 	}
 	return status;
+}
+
+/* Who is traced for? A socket that systemd has handed over is not in the configuration. */
+static char *serves_nobody(const struct keeper *k, const struct config *c)
+{
+	if (k->args.n_listen || c->textfile)
+		return NULL;
+	return xstrdup("nobody would see what is traced: --listen is none, and there is neither "
+		       "--unix nor --textfile; see kvmscoped --help");
 }
 
 /* --- the worker */
@@ -105,7 +137,8 @@ static int start_worker(struct keeper *k)
 		return STATUS_FAILURE;
 	}
 	if (!k->worker) {
-		/* the keeper's end, by whatever signal, is ours */
+		/* the keeper's end, by whatever signal, is ours: until privileges__drop(), which
+		 * says so again */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ends[0]);
 		close(k->signal_fd);
@@ -240,6 +273,7 @@ static void reload(struct keeper *k)
 	struct config c;
 	char *error = config__read(&c, k->argc, k->argv);
 
+	error = error ?: serves_nobody(k, &c);
 	if (error) {
 		log__say(LOG_ERR, "%s; the configuration stays as it was", error);
 		free(error);
@@ -324,9 +358,17 @@ int main(int argc, char **argv)
 	uint64_t watchdog_us;
 	sigset_t signals;
 	char *error;
-	int status;
+	int status, err = descriptors__fill();
 
 	log__open();
+	if (err) {
+		log__say(LOG_ERR,
+			 "/dev/null, in place of what is closed of standard input, output and "
+			 "error: %s",
+			 strerror(-err));
+		return STATUS_FAILURE;
+	}
+	descriptors__raise();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	error = config__read(&k.config, argc, argv);
@@ -360,6 +402,12 @@ int main(int argc, char **argv)
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0 && watchdog_us * 1000 / 3 < k.ping_ns)
 		k.ping_ns = watchdog_us * 1000 / 3;
 	status = open_sockets(&k);
+	error = status < 0 ? serves_nobody(&k, &k.config) : NULL;
+	if (error) {
+		log__say(LOG_ERR, "%s", error);
+		free(error);
+		status = STATUS_USAGE;
+	}
 	if (status < 0) {
 		privileges__keep();
 		status = loop(&k);

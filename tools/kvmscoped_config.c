@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <bpf/libbpf.h>
 #include "domain.h"
 #include "kvmscoped.h"
+#include "options.h"
 #include "session.h"
 #include "util.h"
 
@@ -89,6 +91,17 @@ static void print_help(void)
 	puts("\nExit status: 0 ended by a signal, 1 failure, 2 usage, 3 privilege missing, 4 "
 	     "kernel\n"
 	     "or feature missing. See kvmscoped(8).");
+}
+
+/* Flushes what was printed. A pipe that nobody reads any more ends quietly. */
+static int printed(void)
+{
+	int err = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+
+	if (!err || err == EPIPE)
+		return STATUS_OK;
+	log__say(LOG_ERR, "output can't be written to standard output: %s", strerror(err));
+	return STATUS_FAILURE;
 }
 
 static bool number(const char *arg, unsigned long min, unsigned long max, unsigned long *ret)
@@ -239,10 +252,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'V':
 		printf("kvmscoped %s, libbpf %s\n", KVMSCOPE_VERSION, libbpf_version_string());
-		exit(STATUS_OK);
+		exit(printed());
 	case '?':
 		print_help();
-		exit(fflush(stdout) ? STATUS_FAILURE : STATUS_OK);
+		exit(printed());
 	case ARGP_KEY_ARG:
 		p->error = p->error ?: xasprintf("'%.64s' is no option; see kvmscoped --help", arg);
 		return 0;
@@ -299,14 +312,17 @@ static char *read_file(struct config *c, const char *path, bool must_exist)
 	FILE *f = fopen(path, "re");
 	char *error = NULL, *line = NULL;
 	size_t size = 0, n = 0;
+	ssize_t len;
 
 	if (!f)
 		return !must_exist && errno == ENOENT
 			       ? NULL
 			       : xasprintf("%s can't be read: %s", path, strerror(errno));
-	while (!error && getline(&line, &size, f) >= 0) {
+	while (!error && (len = getline(&line, &size, f)) >= 0) {
 		char *copy = xstrdup(line);
-		const char *wrong = apply_line(c, line);
+		/* behind a NUL nobody looks: half a line would pass for one */
+		const char *wrong =
+			strlen(line) == (size_t)len ? apply_line(c, line) : "has a NUL byte";
 
 		n++;
 		if (wrong)
@@ -337,10 +353,14 @@ char *config__read(struct config *c, int argc, char **argv)
 			   .max_values = 24,
 			   .grace_ns = 300 * NSEC_PER_SEC},
 	};
-	argp_err_exit_status = STATUS_USAGE;
 	for (int pass = 0; pass < 2 && !p.error; pass++) {
-		if (argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, &p))
-			return xstrdup("the options can't be parsed");
+		if (argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &p)) {
+			char *mistake = options__mistake(argv, &argp.options, 1, false);
+
+			p.error = xasprintf("%s; see kvmscoped --help", mistake);
+			free(mistake);
+			break;
+		}
 		if (pass == 0 && !p.error)
 			p.error = read_file(c, p.file, p.file_named);
 		p.first_pass = false;

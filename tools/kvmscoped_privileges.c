@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -89,6 +90,9 @@ int privileges__drop(const char *user, bool need_bpf)
 	}
 	err = become(user);
 	err = err ?: reduce(keep, n, true);
+	/* to become another user is to be no longer told of the parent's end */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		err = err ?: -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		err = err ?: -errno;
 	return err;

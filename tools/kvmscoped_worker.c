@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <syslog.h>
 #include <unistd.h>
+#include "descriptors.h"
 #include "kvmscoped_worker.h"
 #include "net_space.h"
 #include "util.h"
@@ -86,9 +87,9 @@ static int failed(int err, char *error)
 {
 	log__say(LOG_ERR, "%s", error);
 	free(error);
-	return err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE
-	       : err == -ENOMEM || err == -EIO ? STATUS_FAILURE
-					       : STATUS_KERNEL;
+	return err == -EPERM || err == -EACCES				      ? STATUS_PRIVILEGE
+	       : err == -ENOMEM || err == -EIO || descriptors__exhausted(err) ? STATUS_FAILURE
+									      : STATUS_KERNEL;
 }
 
 /* Reads counters as a report does, and walks the tasks as a look for vCPUs does. */
@@ -155,7 +156,8 @@ static int start(struct worker *w, struct monitor_opts *how, char **ret_error)
 		if (err)
 			return err;
 		err = monitor__start(w->monitor, ret_error);
-		if (!err || err == -EPERM || err == -ENOMEM || w->config->domains || w->n_all == 1)
+		if (!err || err == -EPERM || err == -ENOMEM || descriptors__exhausted(err) ||
+		    w->config->domains || w->n_all == 1)
 			return err;
 		drop_domain(w, find_culprit(w, how->modes), *ret_error);
 		if (!w->n_all)

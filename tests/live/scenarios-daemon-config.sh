@@ -10,8 +10,9 @@ run_daemon_options() {
 	n=0
 	for options in "--max-cpu 101" "--interval 5%" "--listen nowhere" "--listen 1.2.3.4.5:1" "--unix relative" "--nonsense" \
 		"--domains exits,nonsense" "--domains ," "--user nobody-of-that-name" "word" "--config /nonexistent" \
-		"--config bad.conf"; do
+		"--config bad.conf" "--config nul.conf" "--listen none" "--config"; do
 		n=$((n + 1))
+		printf 'max-vms = 7\nmax-series = 200\0none\n' >nul.conf
 		printf 'max-vms = 7\n# a comment\nmax-series = none\n' >bad.conf
 		status=0
 		# shellcheck disable=SC2086
@@ -19,6 +20,17 @@ run_daemon_options() {
 		echo $status >bad$n.status
 	done
 	"${KVMSCOPE}d" --help >help
+	for options in --help -V; do
+		status=0
+		"${KVMSCOPE}d" $options >/dev/full 2>full$options.err || status=$?
+		echo $status >full$options.status
+		status=0
+		(trap '' PIPE && exec "${KVMSCOPE}d" $options 2>pipe$options.err) > >(:) || status=$?
+		echo $status >pipe$options.status
+	done
+	status=0
+	(ulimit -n 64 && exec "${KVMSCOPE}d" --listen 127.0.0.1:0) >few.out 2>few.err || status=$?
+	echo $status >few.status
 	# who is not root, and has no more than that, can't become somebody else
 	status=0
 	setpriv --reuid 65534 --clear-groups --bounding-set -all "${KVMSCOPE}d" --user daemon >other.out 2>other.err || status=$?
@@ -45,7 +57,7 @@ run_daemon_options() {
 	until_true 60 eval 'fetch conf >after.om && grep -q "^kvmscope_loads_total 2" after.om'
 	daemon_end $daemon_pid
 	# one that is right in itself, and does not work: the worker may not become another user
-	printf 'listen = none\nunix = %s\nuser = root\n' "$PWD/back.sock" >back.conf
+	printf 'listen = 127.0.0.1:0\nunix = %s\nuser = root\n' "$PWD/back.sock" >back.conf
 	setpriv --bounding-set -setuid "${KVMSCOPE}d" --config back.conf 2>back.err &
 	daemon_pid=$!
 	started $daemon_pid
@@ -55,6 +67,16 @@ run_daemon_options() {
 	await 'does not work here; the one before is next' back.err
 	until_true 60 eval 'fetch back >back.om && grep -q "^kvmscope_loads_total 2" back.om'
 	daemon_end $daemon_pid
+	# a worker that is another user, and can do nothing by itself, ends with its keeper
+	"${KVMSCOPE}d" --listen none --unix "$PWD/end.sock" --domains exits --user nobody 2>end.err &
+	daemon_pid=$!
+	started $daemon_pid
+	await attached end.err
+	worker=$(worker $daemon_pid)
+	started "$worker"
+	kill -STOP "$worker"
+	kill -KILL $daemon_pid
+	until_true 20 gone "$worker" && echo gone >states || echo stopped >states
 }
 
 # --- what is no longer traced, and files that are no longer written
@@ -146,14 +168,28 @@ check_daemon_reloads() {
 
 check_daemon_options() {
 	local n
-	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	for n in {1..15}; do
 		status_is bad$n 2
 		lines_are bad$n.out 0
+		lines_are bad$n.err 1
 		says bad$n.err '^(.*/)?kvmscoped: '
 	done
 	says bad8.err "names no domain"
 	says bad9.err "'nobody-of-that-name' is no user here"
 	says bad12.err 'bad.conf, line 3: .*max-series = none.* is not'
+	says bad13.err "nul.conf, line 2: 'max-series = 200' has a NUL byte"
+	says bad14.err 'nobody would see what is traced'
+	says bad15.err '--config takes a value'
+	for n in --help -V; do
+		status_is full$n 1
+		says full$n.err 'standard output: No space left on device$'
+		status_is pipe$n 0
+		lines_are pipe$n.err 0
+	done
+	status_is few 1
+	says few.err '64 files may be open, .*LimitNOFILE'
+	says back.err 'listening on 127\.0\.0\.1:[1-9][0-9]*$'
+	[ "$(cat states)" = gone ] || failed "the keeper was killed, and the worker is still there: $(cat states)"
 	says help -- '--max-cpu=PERCENT'
 	status_is other 3
 	says other.err 'only root can become user daemon'
@@ -179,7 +215,7 @@ with_caps() {
 run_daemon_without_exits() {
 	! grep -qE '^kvm_(amd|intel)$' <(ls /sys/module) || skip "exits are traced without tracefs here"
 	status=0
-	(with_caps +bpf,+perfmon "${KVMSCOPE}d" --listen none) >blind.out 2>blind.err || status=$?
+	(with_caps +bpf,+perfmon "${KVMSCOPE}d" --listen none --textfile "$PWD/blind.prom") >blind.out 2>blind.err || status=$?
 	echo $status >blind.status
 	install -d -o 65534 nobody
 	export -f with_caps
