@@ -15,6 +15,7 @@ struct sink_opts {
 	bool color;
 	bool unicode; /* bars and arrows; else ASCII */
 	bool quiet;   /* -q: no headers or footers */
+	bool some;    /* -n, -p: of the VMs that were asked for alone */
 	bool all;     /* -v: every row, where a screen would show the first ones only */
 	int width;    /* of the text, columns; 80 unless the terminal is narrower */
 };

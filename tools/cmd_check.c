@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "command.h"
+#include "descriptors.h"
 #include "session.h"
 #include "util.h"
 
@@ -68,9 +69,16 @@ static void check_kernel(struct report *r, const struct features *f)
 	add(r, "back end", ok, detail,
 	    f->backends ? "none on this host: exits inside the kernel need kvm_intel or kvm_amd"
 			: "modprobe kvm_intel or kvm_amd");
-	add(r, "BTF", f->vmlinux_btf,
-	    f->vmlinux_btf ? "/sys/kernel/btf/vmlinux" : "/sys/kernel/btf/vmlinux is missing",
-	    "use a kernel with CONFIG_DEBUG_INFO_BTF");
+	snprintf(detail, sizeof(detail), "at most %lu, of which tracing takes up to %d",
+		 descriptors__limit(), DESCRIPTORS_LEAST);
+	add(r, "open files", descriptors__limit() >= DESCRIPTORS_LEAST, detail, DESCRIPTORS_REMEDY);
+	snprintf(detail, sizeof(detail), "/sys/kernel/btf/vmlinux%s%s",
+		 f->vmlinux_btf ? ""
+		 : f->btf_err	? " can't be read: "
+				: " is missing",
+		 f->btf_err ? strerror(-f->btf_err) : "");
+	add(r, "BTF", f->vmlinux_btf, detail,
+	    f->btf_err ? "see above" : "use a kernel with CONFIG_DEBUG_INFO_BTF");
 	add(r, "BTF of KVM", f->kvm_btf,
 	    f->kvm_btf ? "the types of KVM's events are known"
 		       : "no BTF for KVM: the forms of its events are tried in turn",
@@ -197,6 +205,10 @@ static int check_loads(struct report *r, struct features *f, const unsigned int 
 		add(r, parts[0].name, false, "not tried: privilege is missing", "run as root");
 		return STATUS_PRIVILEGE;
 	}
+	if (descriptors__limit() < DESCRIPTORS_LEAST) {
+		add(r, parts[0].name, false, "not tried: too few files may be open", "see above");
+		return STATUS_FAILURE;
+	}
 	if (!f->kvm || !f->backends) {
 		add(r, parts[0].name, false, "not tried: there is no KVM", "see above");
 		return STATUS_KERNEL;
@@ -204,7 +216,9 @@ static int check_loads(struct report *r, struct features *f, const unsigned int 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		err = check_load(r, f, &parts[i], modes[i]);
 		if (err && i == 0)
-			status = err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE : STATUS_KERNEL;
+			status = err == -EPERM || err == -EACCES ? STATUS_PRIVILEGE
+				 : descriptors__exhausted(err)	 ? STATUS_FAILURE
+								 : STATUS_KERNEL;
 	}
 	return status;
 }
@@ -229,9 +243,16 @@ static int run(const struct common *c, const void *opts)
 	struct report *r = report__new("check");
 	unsigned int modes[ARRAY_SIZE(parts)];
 	int status, written, err;
-	FILE *out = output__open(c);
+	FILE *out = NULL;
 
 	(void)opts;
+	if (c->n_patterns || c->n_pids) {
+		complain("check looks at the host, and takes neither --vm nor --pid; see kvmscope "
+			 "check --help");
+		status = STATUS_USAGE;
+		goto out;
+	}
+	out = output__open(c);
 	if (!out) {
 		status = STATUS_FAILURE;
 		goto out;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* kvmscope vms: which VMs run here, and how it was found out what they are called. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "command.h"
 #include "join.h"
 #include "layout.h"
+#include "util.h"
 
 static void vm_row(struct row *row, const struct vm *vm)
 {
@@ -72,6 +74,21 @@ static void text_vm(struct text *t, const struct row *vm)
 	line(t, "cgroup", row__get_text(vm, "cgroup"));
 }
 
+/* Who can't look into a process can't tell whether it is a VM. */
+static void add_unreadable(struct report *r, size_t n, bool root)
+{
+	char *note;
+
+	if (!n)
+		return;
+	note = xasprintf("there may be more VMs: %zu processes can't be looked into; %s", n,
+			 root ? "CAP_SYS_PTRACE is missing"
+			      : "run as root, or with CAP_SYS_PTRACE");
+	report__add_note(r, note);
+	free(note);
+	r->complete = false;
+}
+
 static int run(const struct common *c, const void *opts)
 {
 	struct vms *vms = vms__open(&c->roots);
@@ -82,8 +99,15 @@ static int run(const struct common *c, const void *opts)
 	FILE *out;
 
 	(void)opts;
-	for (size_t i = 0; i < c->n_patterns; i++)
-		vms__want(vms, c->patterns[i]);
+	for (size_t i = 0; i < c->n_patterns; i++) {
+		if (!vms__want(vms, c->patterns[i]))
+			continue;
+		complain("'%.64s' can't be a VM's name, uuid, pid or a glob", c->patterns[i]);
+		status = STATUS_USAGE;
+		goto out;
+	}
+	for (size_t i = 0; i < c->n_pids; i++)
+		vms__want_pid(vms, c->pids[i]);
 	found = vms__rescan(vms);
 	if (found < 0) {
 		complain("VMs can't be looked for: /proc: %s", strerror(-found));
@@ -99,10 +123,11 @@ static int run(const struct common *c, const void *opts)
 		vm_row(row__add(&r->top, "vms"), all[i]);
 		shown++;
 	}
-	if (c->n_patterns && !shown) {
+	if ((c->n_patterns || c->n_pids) && !shown) {
 		status = complain_no_vm(c, vms);
 		goto out;
 	}
+	add_unreadable(r, vms__unreadable(vms), geteuid() == 0);
 	out = output__open(c);
 	if (!out) {
 		status = STATUS_FAILURE;
@@ -116,13 +141,19 @@ static int run(const struct common *c, const void *opts)
 
 		if (!rows->n)
 			text__line(t, "no VM runs here%s",
-				   geteuid() ? " that this user may look at: run as root" : "");
+				   r->complete ? "" : " that this user may look at");
 		for (size_t i = 0; i < rows->n; i++)
 			text_vm(t, rows->row[i]);
+		for (size_t i = 0; i < r->n_note; i++)
+			text__line(t, "! %s", r->note[i]);
 		err = text__end(t);
 	}
 	status = output__status(c, err);
 	status = status < 0 ? STATUS_OK : status;
+	if (status == STATUS_OK && c->strict && !r->complete) {
+		complain("not all could be looked at, and --strict was given");
+		status = STATUS_LOST;
+	}
 	if (out != stdout && fclose(out) && status == STATUS_OK)
 		status = output__status(c, -errno);
 out:

@@ -23,6 +23,8 @@ struct common {
 	const char *output; /* -o: a path, NULL: stdout */
 	const char **patterns;
 	size_t n_patterns;
+	pid_t *pids; /* -p */
+	size_t n_pids;
 	unsigned int max_vcpus;
 	uint64_t interval_ns; /* 0: one report at the end */
 	uint64_t count;	      /* 0: until interrupted */
@@ -59,13 +61,15 @@ struct command {
 __attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void inform(const struct common *c, const char *fmt, ...);
 
-/* Nobody matches the patterns: says who there is. Returns the exit status. */
+/* Nobody is who was asked for: says who there is. Returns the exit status. */
 int complain_no_vm(const struct common *c, const struct vms *vms);
 
 /* Opens what -o names, or stdout; NULL after a complaint. */
 FILE *output__open(const struct common *c);
 /* What a write of the report came to: an exit status, or -1 to go on. Complains. */
 int output__status(const struct common *c, int err);
+/* Flushes what was printed to stdout. Returns the exit status; complains. */
+int output__printed(void);
 
 /* A command's tracing, from attaching to the last report. Returns the exit status. */
 int trace__run(const struct common *c, const struct command *cmd, const void *opts);

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <bpf/libbpf.h>
 #include "command.h"
+#include "descriptors.h"
+#include "options.h"
 #include "session.h"
 #include "util.h"
 
@@ -137,8 +139,10 @@ static void print_help(const struct command *cmd)
 	}
 	puts("\nOptions:");
 	print_options(common_options);
-	puts("\nINTERVAL is in seconds (0.5 is fine). Without COUNT reports go on until Ctrl-C;\n"
-	     "without INTERVAL there is one, at the end.");
+	if (!cmd->run)
+		puts("\nINTERVAL is in seconds (0.5 is fine). Without COUNT reports go on until "
+		     "Ctrl-C;\n"
+		     "without INTERVAL there is one, at the end.");
 	if (cmd->examples)
 		printf("\nExamples:\n%s", cmd->examples);
 	puts("\nExit status: 0 ok, 1 failure, 2 usage, 3 privilege missing, 4 kernel or feature\n"
@@ -177,17 +181,21 @@ static __attribute__((noreturn, format(printf, 2, 3))) void usage_error(const st
 {
 	va_list ap;
 	char text[256];
+	bool named;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	complain("%s; see kvmscope%s%s --help", text, p->command ? " " : "",
-		 p->command ? p->command->name : "");
+	named = strcmp(p->command->name, DEFAULT_COMMAND) != 0;
+	complain("%s; see kvmscope%s%s --help", text, named ? " " : "",
+		 named ? p->command->name : "");
 	exit(STATUS_USAGE);
 }
 
 static void positional(struct parsed *p, const char *arg)
 {
+	if (p->command->run)
+		usage_error(p, "'%.64s' is one argument too many: there is no interval here", arg);
 	switch (p->positional++) {
 	case 0:
 		p->common.interval_ns = seconds(arg);
@@ -221,7 +229,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'p':
 		if (!number(arg, 1 << 22))
 			usage_error(p, "'%.64s' is not a pid", arg);
-		want(p, arg);
+		c->pids = xreallocarray(c->pids, c->n_pids + 1, sizeof(*c->pids));
+		c->pids[c->n_pids++] = (pid_t)number(arg, 1 << 22);
 		break;
 	case 'H':
 		c->sink.histograms = true;
@@ -263,10 +272,10 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		break;
 	case 'V':
 		printf("kvmscope %s, libbpf %s\n", KVMSCOPE_VERSION, libbpf_version_string());
-		exit(STATUS_OK);
+		exit(output__printed());
 	case '?':
 		print_help(p->command);
-		exit(fflush(stdout) ? STATUS_FAILURE : STATUS_OK);
+		exit(output__printed());
 	case ARGP_KEY_ARG:
 		positional(p, arg);
 		break;
@@ -330,8 +339,7 @@ static void look_at_terminal(struct parsed *p)
 		sink->color = tty && !(no_color && *no_color) && term && strcmp(term, "dumb");
 }
 
-/* argp's own messages, for unknown options, in our form and with our status. */
-static int parse(struct parsed *p, int argc, char **argv)
+static void parse(struct parsed *p, int argc, char **argv)
 {
 	struct argp own = {.options = p->command->options, .parser = p->command->parse};
 	struct argp_child children[] = {{.argp = &own}, {}};
@@ -339,15 +347,28 @@ static int parse(struct parsed *p, int argc, char **argv)
 			    .parser = parse_common,
 			    .children = p->command->parse ? children : NULL};
 
-	argp_err_exit_status = STATUS_USAGE;
-	return argp_parse(&argp, argc, argv, ARGP_NO_HELP, NULL, p);
+	const struct argp_option *const tables[] = {common_options, p->command->options};
+	int err = argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS, NULL, p);
+
+	if (err == EINVAL)
+		usage_error(p, "%s",
+			    options__mistake(argv, tables, ARRAY_SIZE(tables), !p->command->run));
+	if (err)
+		usage_error(p, "the options can't be read: %s", strerror(err));
 }
 
 int main(int argc, char **argv)
 {
 	struct parsed p = {};
-	int err, status;
+	int status, err = descriptors__fill();
 
+	if (err) {
+		complain("/dev/null, in place of what is closed of standard input, output and "
+			 "error: %s",
+			 strerror(-err));
+		return STATUS_FAILURE;
+	}
+	descriptors__raise();
 	setlocale(LC_CTYPE, "");
 	/* a closed pipe and a limit on files' size are told by write() */
 	signal(SIGPIPE, SIG_IGN);
@@ -355,19 +376,17 @@ int main(int argc, char **argv)
 	argc = take_command(&p, argc, argv);
 	p.opts = p.command->opts_size ? xcalloc(1, p.command->opts_size) : NULL;
 	p.common.interval_ns = 0;
-	err = parse(&p, argc, argv);
-	if (err) {
-		complain("%s", strerror(err));
-		return STATUS_USAGE;
-	}
+	parse(&p, argc, argv);
 	if (!p.positional) {
 		p.common.interval_ns = p.command->default_interval_ns;
 		p.common.count = p.command->default_count;
 	}
+	p.common.sink.some = p.common.n_patterns || p.common.n_pids;
 	look_at_terminal(&p);
 	status = p.command->run ? p.command->run(&p.common, p.opts)
 				: trace__run(&p.common, p.command, p.opts);
 	free(p.opts);
 	free(p.common.patterns);
+	free(p.common.pids);
 	return status;
 }

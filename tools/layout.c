@@ -21,7 +21,8 @@ void layout__begin(struct text *t, const struct report *r)
 		text__colored(t, TEXT_DIM, "%s.%03ld", when, r->start.tv_nsec / 1000000);
 	}
 	if (!vms->n || (vms->n == 1 && !row__get_u64(vms->row[0], "pid")))
-		text__line(t, "no VM in %s", text__ns(t, r->elapsed_ns));
+		text__line(t, "no VM %sin %s", text__opts(t)->some ? "that was asked for " : "",
+			   text__ns(t, r->elapsed_ns));
 }
 
 void layout__prose(struct text *t, const char *sentence)

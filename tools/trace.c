@@ -4,6 +4,7 @@
  * its count is reached or somebody interrupts it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "command.h"
+#include "descriptors.h"
 #include "monitor.h"
 #include "util.h"
 
@@ -20,12 +22,18 @@
 #define RESCAN_SOON_NS	  (NSEC_PER_SEC / 50)
 #define RESCAN_DEVICES_NS (NSEC_PER_SEC / 10)
 
+#define ASKED_SHOWN	  8
+
+/* What the loop waits for; the first ones are its own. */
+enum { FD_SIGNAL, FD_INTERVAL, FD_RESCAN, OWN_FDS, FD_UEVENT = OWN_FDS, FD_DEVICES, FDS };
+
 struct trace {
 	const struct common *common;
 	const struct command *cmd;
 	const void *opts;
 	struct monitor *monitor;
 	FILE *out;
+	struct pollfd fds[FDS];
 	bool lost;
 };
 
@@ -44,30 +52,54 @@ static int failed(int err, char *error)
 		return STATUS_PRIVILEGE;
 	case -ENOMEM:
 	case -EIO:
+	case -EMFILE:
+	case -ENFILE:
 		return STATUS_FAILURE;
 	default:
 		return STATUS_KERNEL;
 	}
 }
 
+/* What was asked for: "'web1', 'db*' or pid 12". */
+static const char *asked_for(struct text *t, const struct common *c)
+{
+	size_t n = c->n_patterns + c->n_pids, shown = n > ASKED_SHOWN ? ASKED_SHOWN : n;
+	const char *list = "";
+
+	for (size_t i = 0; i < shown; i++) {
+		const char *sep = !i ? "" : i + 1 < n ? ", " : " or ";
+
+		list = i < c->n_patterns ? text__format(t, "%s%s'%s'", list, sep,
+							text__safe(t, c->patterns[i], 64))
+					 : text__format(t, "%s%spid %d", list, sep,
+							(int)c->pids[i - c->n_patterns]);
+	}
+	return shown < n ? text__format(t, "%s or %zu more", list, n - shown) : list;
+}
+
 int complain_no_vm(const struct common *c, const struct vms *vms)
 {
 	struct vm **all;
-	size_t n = vms__all(vms, &all);
-	struct sink_opts plain = {.width = 200};
+	size_t n = vms__all(vms, &all), unreadable = vms__unreadable(vms);
+	struct sink_opts plain = {.width = 1000};
 	struct text *text = text__begin(stderr, &plain);
 
-	text__line(text, "kvmscope: no VM matches '%s'; there %s",
-		   text__safe(text, c->patterns[0], 64),
-		   n == 1 ? "is:"
-		   : n	  ? "are:"
-			  : "is none at all");
+	if (unreadable)
+		text__line(text,
+			   "kvmscope: no VM that this user may look at matches %s; run as root, or "
+			   "with CAP_SYS_PTRACE: %zu processes can't be looked into%s",
+			   asked_for(text, c), unreadable, n ? "; there are, besides:" : "");
+	else
+		text__line(text, "kvmscope: no VM matches %s; there %s", asked_for(text, c),
+			   n == 1 ? "is:"
+			   : n	  ? "are:"
+				  : "is none at all");
 	for (size_t i = 0; i < n; i++)
 		text__line(text, "  %s  (pid %d%s%s)", text__safe(text, all[i]->name, 64),
 			   all[i]->pid, *all[i]->uuid ? ", uuid " : "",
 			   text__safe(text, all[i]->uuid, 40));
 	text__end(text);
-	return STATUS_NO_VM;
+	return unreadable ? STATUS_PRIVILEGE : STATUS_NO_VM;
 }
 
 /* Up to the VMs: returns -1 to go on, or an exit status. */
@@ -81,7 +113,9 @@ static int look(struct trace *t)
 	n = monitor__find_vms(t->monitor, &error);
 	if (n < 0)
 		return failed(n, error);
-	return n || !t->common->n_patterns ? -1 : complain_no_vm(t->common, t->monitor->vms);
+	return n || !(t->common->n_patterns || t->common->n_pids)
+		       ? -1
+		       : complain_no_vm(t->common, t->monitor->vms);
 }
 
 static void log_libbpf(const char *message)
@@ -93,10 +127,18 @@ static void log_libbpf(const char *message)
 
 FILE *output__open(const struct common *c)
 {
+	int mode;
 	FILE *f;
 
-	if (!c->output)
-		return stdout;
+	if (!c->output) {
+		/* after descriptors__fill() one that was closed is open for reading */
+		mode = fcntl(STDOUT_FILENO, F_GETFL);
+		if (mode >= 0 && (mode & O_ACCMODE) != O_RDONLY)
+			return stdout;
+		complain("the report has nowhere to go: standard output is closed, or not open for "
+			 "writing; open it, or name a file with -o");
+		return NULL;
+	}
 	f = fopen(c->output, "ae");
 	if (!f)
 		complain("%s can't be written to: %s", c->output, strerror(errno));
@@ -109,9 +151,22 @@ int output__status(const struct common *c, int err)
 		return -1;
 	if (err == -EPIPE && !c->output)
 		return STATUS_OK; /* whoever read us has seen enough */
-	complain("the report can't be written to %s: %s", c->output ?: "standard output",
+	complain("output can't be written to %s: %s", c->output ?: "standard output",
 		 strerror(-err));
 	return STATUS_FAILURE;
+}
+
+int output__printed(void)
+{
+	static const struct common to_stdout;
+	int status, err = 0;
+
+	if (fflush(stdout))
+		err = -errno;
+	else if (ferror(stdout)) /* of an earlier part, and why has been forgotten */
+		err = -EIO;
+	status = output__status(&to_stdout, err);
+	return status < 0 ? STATUS_OK : status;
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -154,27 +209,21 @@ static void set_timer(int fd, uint64_t first_ns, uint64_t ns)
 	timerfd_settime(fd, 0, &every, NULL);
 }
 
-static int timer(uint64_t ns)
+static void reopen_output(struct trace *t)
 {
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	const char *path = t->common->output;
+	FILE *f = path ? fopen(path, "ae") : NULL;
 
-	if (fd >= 0)
-		set_timer(fd, ns, ns);
-	return fd;
-}
-
-static int reopen_output(struct trace *t)
-{
-	FILE *f;
-
-	if (!t->common->output)
-		return -1;
-	f = output__open(t->common);
-	if (!f)
-		return STATUS_FAILURE;
+	if (!path)
+		return;
+	if (!f) {
+		/* not a reason to end a trace that may have run for days */
+		complain("%s can't be opened again: %s; reports go on to the file as it was", path,
+			 strerror(errno));
+		return;
+	}
 	fclose(t->out);
 	t->out = f;
-	return -1;
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -186,7 +235,8 @@ static int on_signal(struct trace *t, int fd, sigset_t *signals)
 		return -1;
 	switch (info.ssi_signo) {
 	case SIGHUP:
-		return reopen_output(t);
+		reopen_output(t);
+		return -1;
 	case SIGUSR1:
 		return report_now(t, false);
 	default: /* SIGINT, SIGTERM; a second one ends us at once */
@@ -195,27 +245,37 @@ static int on_signal(struct trace *t, int fd, sigset_t *signals)
 	}
 }
 
-enum { FD_SIGNAL, FD_INTERVAL, FD_RESCAN, FD_UEVENT, FD_DEVICES, FDS };
+/* What the loop waits for and may not get: before anybody is told that all is on. */
+static int open_fds(struct trace *t, const sigset_t *signals)
+{
+	t->fds[FD_SIGNAL].fd = signalfd(-1, signals, SFD_CLOEXEC);
+	t->fds[FD_INTERVAL].fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	t->fds[FD_RESCAN].fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (t->fds[FD_SIGNAL].fd >= 0 && t->fds[FD_INTERVAL].fd >= 0 && t->fds[FD_RESCAN].fd >= 0)
+		return -1;
+	complain("timers can't be made: %s", strerror(errno));
+	return STATUS_FAILURE;
+}
+
+static void close_fds(const struct trace *t)
+{
+	for (int i = 0; i < OWN_FDS; i++)
+		if (t->fds[i].fd >= 0)
+			close(t->fds[i].fd);
+}
 
 static int loop(struct trace *t, sigset_t *signals)
 {
 	const struct common *c = t->common;
-	struct pollfd fds[FDS];
+	struct pollfd *fds = t->fds;
 	uint64_t ticks, done = 0;
 	int status = -1;
 
-	for (int i = 0; i < FDS; i++)
-		fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
-	fds[FD_SIGNAL].fd = signalfd(-1, signals, SFD_CLOEXEC);
 	if (c->interval_ns)
-		fds[FD_INTERVAL].fd = timer(c->interval_ns);
-	fds[FD_RESCAN].fd = timer(RESCAN_NS);
+		set_timer(fds[FD_INTERVAL].fd, c->interval_ns, c->interval_ns);
+	set_timer(fds[FD_RESCAN].fd, RESCAN_NS, RESCAN_NS);
 	fds[FD_UEVENT].fd = vms__fd(t->monitor->vms);
 	fds[FD_DEVICES].fd = monitor__fd(t->monitor);
-	if (fds[FD_SIGNAL].fd < 0 || fds[FD_RESCAN].fd < 0) {
-		complain("timers can't be made: %s", strerror(errno));
-		return STATUS_FAILURE;
-	}
 	while (status < 0) {
 		if (poll(fds, FDS, -1) < 0 && errno != EINTR) {
 			complain("poll: %s", strerror(errno));
@@ -253,10 +313,6 @@ static int loop(struct trace *t, sigset_t *signals)
 			}
 		}
 	}
-	close(fds[FD_SIGNAL].fd);
-	close(fds[FD_RESCAN].fd);
-	if (c->interval_ns)
-		close(fds[FD_INTERVAL].fd);
 	return status;
 }
 
@@ -285,14 +341,18 @@ static void say_what(const struct trace *t)
 	const struct common *c = t->common;
 	struct vm **all;
 	size_t n = vms__all(t->monitor->vms, &all), wanted = 0;
+	double total = (double)c->interval_ns / 1e9 * (double)c->count;
 	char end[64] = "Ctrl-C ends it";
 
 	for (size_t i = 0; i < n; i++)
 		wanted += all[i]->wanted;
 	if (c->count && c->interval_ns)
-		snprintf(end, sizeof(end), "ends after %.6g s, or at Ctrl-C",
-			 c->interval_ns * c->count / 1e9);
-	if (c->n_patterns)
+		/* in digits, however many: %g has an exponent from a million on */
+		snprintf(end, sizeof(end),
+			 total < 1000 ? "ends after %.6g s, or at Ctrl-C"
+				      : "ends after %.0f s, or at Ctrl-C",
+			 total);
+	if (c->n_patterns || c->n_pids)
 		inform(c, "Tracing %s of %zu of the %zu VMs here; %s.", t->cmd->name, wanted, n,
 		       end);
 	else
@@ -312,11 +372,15 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 		.roots = c->roots,
 		.patterns = c->patterns,
 		.n_patterns = c->n_patterns,
+		.pids = c->pids,
+		.n_pids = c->n_pids,
 	};
 	char *error;
 	sigset_t signals;
 	int status, err;
 
+	for (int i = 0; i < FDS; i++)
+		t.fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
@@ -326,6 +390,8 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 
 	t.monitor = monitor__new(&how);
 	status = look(&t);
+	if (status < 0)
+		status = open_fds(&t, &signals);
 	if (status >= 0)
 		goto out;
 	t.out = output__open(c);
@@ -350,6 +416,7 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 		status = STATUS_LOST;
 	}
 out:
+	close_fds(&t);
 	monitor__free(t.monitor);
 	if (t.out && t.out != stdout)
 		fclose(t.out);

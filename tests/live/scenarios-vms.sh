@@ -207,6 +207,27 @@ check_vms_that_come_and_go() {
 	complete_or_told scope.out
 }
 
+# Of two the one that was asked for ends.
+run_no_vm_that_was_asked_for() {
+	vm_start vm1 web1 --forever --pace-us 5000
+	web1=$vm_pid
+	vm_go vm1
+	vm_start vm2 web2 --forever --pace-us 5000
+	vm_go vm2
+	scope_start scope exits -n web1 0.2
+	until_true 20 grep -q '^web1 ' scope.out
+	vm_kill "$web1"
+	until_true 20 grep -q 'no VM that was asked for in' scope.out || true
+	scope_end scope "$scope_pid"
+	vm_kill "$vm_pid"
+}
+
+check_no_vm_that_was_asked_for() {
+	status_is scope 0
+	says scope.out '^no VM that was asked for in '
+	says_not scope.out 'no VM in'
+}
+
 # --- names that mean harm
 
 run_hostile_names() {
@@ -227,6 +248,9 @@ run_hostile_names() {
 		vm_go "vm$n"
 	done
 	printf '%s\n' "${pids[@]}" >pids
+	vm_start forged "${pids[0]}" --forever --pace-us 5000 # another's pid for a name
+	pids+=("$vm_pid")
+	vm_go forged
 	scope vms vms
 	scope vms_json vms -j
 	scope exits exits --by userspace 0.3 1
