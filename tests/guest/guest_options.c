@@ -2,6 +2,7 @@
 /* kvmguest's command line. Options may begin with one hyphen, as QEMU's do. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ static const char usage[] =
 	"  --disk-random      scattered, not one behind the other\n"
 	"  --disk-buffered    through the page cache\n"
 	"  --disk-uring       by the kernel's workers of an io_uring\n"
+	"  --path FILE        a descriptor of it by O_PATH, which opens nothing\n"
 	"  --tap NAME         an interface; with --hold, lines on stdin say what to send and take\n"
 	"  -name guest=NAME   as QEMU's; only the command line shows it\n"
 	"  -uuid UUID         likewise\n";
@@ -70,6 +72,7 @@ enum {
 	OPT_DISK_RANDOM,
 	OPT_DISK_BUFFERED,
 	OPT_DISK_URING,
+	OPT_PATH,
 	OPT_TAP,
 	OPT_IGNORED,
 	OPT_HELP
@@ -99,6 +102,7 @@ static struct option long_options[] = {
 	{"disk-random", no_argument, NULL, OPT_DISK_RANDOM},
 	{"disk-buffered", no_argument, NULL, OPT_DISK_BUFFERED},
 	{"disk-uring", no_argument, NULL, OPT_DISK_URING},
+	{"path", required_argument, NULL, OPT_PATH},
 	{"tap", required_argument, NULL, OPT_TAP},
 	{"name", required_argument, NULL, OPT_IGNORED},
 	{"uuid", required_argument, NULL, OPT_IGNORED},
@@ -224,6 +228,12 @@ void guest_options__parse(int argc, char **argv)
 			break;
 		case OPT_DISK_URING:
 			opt.disk.uring = true;
+			break;
+		case OPT_PATH:
+			if (open(optarg, O_PATH) < 0) {
+				perror(optarg);
+				exit(1);
+			}
 			break;
 		case OPT_TAP:
 			if (opt.taps == MAX_TAPS)
