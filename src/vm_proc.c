@@ -128,7 +128,20 @@ void vm_proc__fdinfo(struct vm_span text, struct vm_proc_fdinfo *ret)
 			ret->flags = octal(value);
 		else if (keyed_line(line, "mnt_id:", &value))
 			vm_span__uint(value, UINT64_MAX, &ret->mnt_id);
+		else if (keyed_line(line, "ino:", &value))
+			vm_span__uint(value, UINT64_MAX, &ret->ino);
 	}
+}
+
+/* The type in what is left of a mount's line: behind a lone "-", which ends the optional fields. */
+static bool type_field(struct vm_span line, struct vm_span *ret_type)
+{
+	struct vm_span field;
+
+	while (vm_span__next(&line, ' ', &field))
+		if (vm_span__is(field, "-"))
+			break;
+	return vm_span__next(&line, ' ', ret_type);
 }
 
 bool vm_proc__mount_type(struct vm_span text, uint64_t mnt_id, char *dst, size_t size)
@@ -141,16 +154,60 @@ bool vm_proc__mount_type(struct vm_span text, uint64_t mnt_id, char *dst, size_t
 		if (!vm_span__next(&line, ' ', &field) || !vm_span__uint(field, UINT64_MAX, &id) ||
 		    id != mnt_id)
 			continue;
-		/* a lone "-" ends the optional fields, and the type follows */
-		while (vm_span__next(&line, ' ', &field))
-			if (vm_span__is(field, "-"))
-				break;
-		if (!vm_span__next(&line, ' ', &field))
+		if (!type_field(line, &field))
 			return false;
 		vm_span__copy(dst, size, field);
 		return true;
 	}
 	return false;
+}
+
+/* One character of a path that is escaped as mangle_path() does, taken off it: "\\040" is a blank.
+ */
+static char unescaped(struct vm_span *span)
+{
+	char c = *span->s;
+
+	if (c == '\\' && span->len >= 4) {
+		c = (char)octal((struct vm_span){span->s + 1, 3});
+		*span = vm_span__skip(*span, 3);
+	}
+	*span = vm_span__skip(*span, 1);
+	return c;
+}
+
+/* Is the path that place, or below it? */
+static bool is_below(const char *path, struct vm_span place)
+{
+	if (vm_span__is(place, "/"))
+		return *path == '/';
+	for (; place.len; path++)
+		if (!*path || *path != unescaped(&place))
+			return false;
+	return !*path || *path == '/';
+}
+
+bool vm_proc__mount_of(struct vm_span text, const char *path, char *dst, size_t size)
+{
+	struct vm_span line, place, type;
+	size_t longest = 0;
+	bool found = false;
+
+	while (text.len && vm_span__next(&text, '\n', &line)) {
+		int field = 0;
+
+		while (field < 5 && vm_span__next(&line, ' ', &place))
+			field++;
+		/* of those on one place the last is on top; one path's places are as long as they
+		 * are deep, escaped or not */
+		if (field < 5 || !place.len || place.len < longest || !is_below(path, place) ||
+		    !type_field(line, &type))
+			continue;
+		longest = place.len;
+		vm_span__copy(dst, size, type);
+		found = true;
+	}
+	return found;
 }
 
 int vm_proc__vcpu_thread(struct vm_span comm)

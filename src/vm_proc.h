@@ -39,12 +39,16 @@ struct vm_proc_fdinfo {
 	char iff[VM_IFNAME_MAX]; /* interface of a /dev/net/tun that is attached, else "" */
 	unsigned int flags;	 /* as open() takes them */
 	uint64_t mnt_id;	 /* 0 when it does not say */
+	uint64_t ino;		 /* likewise: before v5.14 (3845f256a8b5) */
 };
 
 void vm_proc__fdinfo(struct vm_span text, struct vm_proc_fdinfo *ret);
 
 /* File system type of a mount in /proc/PID/mountinfo; false if that is not there. */
 bool vm_proc__mount_type(struct vm_span text, uint64_t mnt_id, char *dst, size_t size);
+
+/* The same of the mount that an absolute path is on, without a look at the path itself. */
+bool vm_proc__mount_of(struct vm_span text, const char *path, char *dst, size_t size);
 
 /*
  * The number of the vCPU that a thread with that name runs, -1: none. QEMU "CPU N/KVM" (with

@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (vm_proc__mount_type(text, 25, type, sizeof(type)) && strlen(type) >= sizeof(type))
 		abort();
+	if (vm_proc__mount_of(text, "/a b/c", type, sizeof(type)) && strlen(type) >= sizeof(type))
+		abort();
 	if (vm_proc__uevent(text, &thread) && thread < 0)
 		abort();
 	return 0;

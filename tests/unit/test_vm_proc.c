@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "util.h"
 #include "vm_proc.h"
 
 #define TAIL " 1 1 0 -1 4194560 1 0 0 0 5 5 0 0 20 0 4 0 126259 364011520 8329\n"
@@ -109,10 +110,12 @@ static void test_fdinfo(void **state)
 	assert_string_equal(info.iff, "vnet0");
 	assert_int_equal(info.flags, 0104002);
 	assert_int_equal(info.mnt_id, 15);
+	assert_int_equal(info.ino, 9);
 	vm_proc__fdinfo(vm_span__of("flags:\nmnt_id:\tx\niff:"), &info);
 	assert_string_equal(info.iff, "");
 	assert_int_equal(info.flags, 0);
 	assert_int_equal(info.mnt_id, 0);
+	assert_int_equal(info.ino, 0);
 	vm_proc__fdinfo(vm_span__of(""), &info);
 	assert_string_equal(info.iff, "");
 }
@@ -134,6 +137,49 @@ static void test_mounts(void **state)
 	assert_string_equal(type, "nfs4");
 	assert_false(vm_proc__mount_type(mounts, 50, type, sizeof(type)));
 	assert_false(vm_proc__mount_type(mounts, 4, type, sizeof(type)));
+}
+
+static void test_mount_of_a_path(void **state)
+{
+	static const struct {
+		const char *path, *type;
+	} cases[] = {
+		{"/image", "ext4"},
+		{"/", "ext4"},
+		{"/run/image", "tmpfs"},
+		{"/run", "tmpfs"},
+		{"/runs/image", "ext4"},
+		{"/run/nas/image", "nfs4"},
+		{"/run/nas", "nfs4"},
+		{"/run/na", "tmpfs"},
+		{"/run/nas (deleted)", "tmpfs"},
+		{"/a b/image", "xfs"},
+		{"/a b/c\\d/image", "tmpfs"},
+		{"/a\\040b/image", "ext4"},
+		{"/over/image", "ext4"}, /* the last is on top */
+		{"/broken/image", "ext4"},
+		{"image", NULL},
+		{"", NULL},
+	};
+	static const char text[] = "25 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
+				   "26 25 0:21 / /run rw shared:2 master:1 - tmpfs tmpfs rw\n"
+				   "41 26 0:45 / /run/nas rw - nfs4 nas:/ rw\n"
+				   "42 25 8:1 / /a\\040b rw - xfs /dev/sda1 rw\n"
+				   "43 42 0:46 / /a\\040b/c\\134d rw - tmpfs tmpfs rw\n"
+				   "44 25 0:47 / /over rw - tmpfs tmpfs rw\n"
+				   "45 44 8:2 / /over rw - ext4 /dev/sda2 rw\n"
+				   "46 25 0:48 / /broken rw\n"
+				   "47 25 0:48 / /trunc\\04";
+	char type[8];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		bool found =
+			vm_proc__mount_of(vm_span__of(text), cases[i].path, type, sizeof(type));
+
+		assert_int_equal(found, cases[i].type != NULL);
+		if (found)
+			assert_string_equal(type, cases[i].type);
+	}
 }
 
 static void test_threads(void **state)
@@ -209,10 +255,11 @@ static void test_uevents(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stat),	      cmocka_unit_test(test_tgid),
-		cmocka_unit_test(test_fds),	      cmocka_unit_test(test_fdinfo),
-		cmocka_unit_test(test_mounts),	      cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_debugfs_names), cmocka_unit_test(test_uevents),
+		cmocka_unit_test(test_stat),	cmocka_unit_test(test_tgid),
+		cmocka_unit_test(test_fds),	cmocka_unit_test(test_fdinfo),
+		cmocka_unit_test(test_mounts),	cmocka_unit_test(test_mount_of_a_path),
+		cmocka_unit_test(test_threads), cmocka_unit_test(test_debugfs_names),
+		cmocka_unit_test(test_uevents),
 	};
 
 	return cmocka_run_group_tests_name("vm_proc", tests, NULL, NULL);
