@@ -42,8 +42,8 @@ struct facts {
 	uint64_t start_ticks;
 	unsigned int age;
 	uint64_t group; /* by which the io controller knows its own I/O; 0: not known */
-	uint64_t *cgroups, *devices;
-	size_t n_cgroups, n_devices;
+	uint64_t *cgroups;
+	size_t n_cgroups;
 };
 
 struct disk_owners {
@@ -127,7 +127,6 @@ struct disk_owners *disk_owners__new(const char *proc_root)
 static void facts__clear(struct facts *f)
 {
 	free(f->cgroups);
-	free(f->devices);
 	*f = (struct facts){};
 }
 
@@ -150,12 +149,6 @@ void disk_owners__free(struct disk_owners *o)
 
 /* --- a VM */
 
-static void add(uint64_t **list, size_t *n, uint64_t key)
-{
-	*list = xreallocarray(*list, *n + 1, sizeof(**list));
-	(*list)[(*n)++] = key;
-}
-
 /* A cgroup and all below it. Its id is its inode (kernfs_node.id, v5.5, on 64 bits). */
 static void add_tree(struct facts *f, int dirfd, const char *path, int depth)
 {
@@ -165,7 +158,8 @@ static void add_tree(struct facts *f, int dirfd, const char *path, int depth)
 
 	if (vm_dir__open(dir, dirfd, path) || fstat(dir->fd, &st) || f->n_cgroups == CGROUPS_MAX)
 		goto out;
-	add(&f->cgroups, &f->n_cgroups, st.st_ino);
+	f->cgroups = xreallocarray(f->cgroups, f->n_cgroups + 1, sizeof(*f->cgroups));
+	f->cgroups[f->n_cgroups++] = st.st_ino;
 	while (depth < DEPTH_MAX && vm_dir__next(dir, &entry))
 		if (!fstatat(dir->fd, entry.name, &st, AT_SYMLINK_NOFOLLOW) && S_ISDIR(st.st_mode))
 			add_tree(f, dir->fd, entry.name, depth + 1);
@@ -274,25 +268,6 @@ static void find_cgroups(struct disk_owners *o, const struct vm *vm, struct fact
 		f->group = group_of(o, own);
 }
 
-static uint32_t kernel_dev(dev_t dev)
-{
-	return major(dev) << 20 | minor(dev);
-}
-
-static void find_devices(const struct vm *vm, struct facts *f)
-{
-	struct stat st;
-
-	for (size_t i = 0; i < vm->n_disks; i++) {
-		const char *source = vm->disks[i].source;
-
-		/* a file on a server that is gone would keep us waiting */
-		if (strncmp(source, "/dev/", 5) || stat(source, &st) || !S_ISBLK(st.st_mode))
-			continue;
-		add(&f->devices, &f->n_devices, kernel_dev(st.st_rdev));
-	}
-}
-
 static const struct facts *look_into(struct disk_owners *o, const struct vm *vm)
 {
 	struct facts *f = NULL;
@@ -312,7 +287,6 @@ static const struct facts *look_into(struct disk_owners *o, const struct vm *vm)
 	f->start_ticks = vm->start_ticks;
 	f->age = vm->pid % REFRESH; /* not all at the same call */
 	find_cgroups(o, vm, f);
-	find_devices(vm, f);
 	return f;
 }
 
@@ -345,6 +319,17 @@ static void claim(struct claims *c, const uint64_t *keys, size_t n, uint16_t vm)
 	c->list = xreallocarray(c->list, c->n + n, sizeof(*c->list));
 	for (size_t i = 0; i < n; i++)
 		c->list[c->n++] = (struct claim){keys[i], vm};
+}
+
+/* What it has open, as of the last look at its descriptors: no path that a user wrote counts. */
+static void claim_devices(struct claims *c, const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_devices; i++) {
+		/* the kernel's own form of a dev_t */
+		uint64_t key = major(vm->devices[i]) << 20 | minor(vm->devices[i]);
+
+		claim(c, &key, 1, vm->number);
+	}
 }
 
 /* In order, each key once; without those that several VMs claim. */
@@ -411,7 +396,7 @@ void disk_owners__push(struct disk_owners *o, struct session *s, struct vms *vms
 			continue;
 		f = look_into(o, all[i]);
 		claim(&cgroups, f->cgroups, f->n_cgroups, all[i]->number);
-		claim(&devices, f->devices, f->n_devices, all[i]->number);
+		claim_devices(&devices, all[i]);
 		claim(&own, &f->group, 1, all[i]->number);
 	}
 	/* little endian: a key's low half is what a table with shorter keys takes */

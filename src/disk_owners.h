@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What is one VM's alone: the cgroup in which it lives, by which the kernel side knows the I/O that
- * others submit on its behalf, and block devices that it alone holds open.
+ * others submit on its behalf, and block devices that no other VM holds open.
  */
 #ifndef KVMSCOPE_DISK_OWNERS_H
 #define KVMSCOPE_DISK_OWNERS_H

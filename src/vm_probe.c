@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -19,6 +20,7 @@
 
 #define MAX_NICS       256
 #define MAX_DISKS      256
+#define MAX_DEVICES    256
 
 #define MIN_IMAGE_SIZE (1024 * 1024)
 
@@ -190,6 +192,19 @@ static void add_disk(struct vm *vm, const char *target, const char *source)
 	vm_span__copy(disk->source, sizeof(disk->source), vm_span__of(source));
 }
 
+static void add_device(struct vm *vm, dev_t dev)
+{
+	size_t i;
+
+	for (i = 0; i < vm->n_devices; i++)
+		if (vm->devices[i] == dev)
+			return;
+	if (vm->n_devices == MAX_DEVICES)
+		return;
+	vm->devices = xreallocarray(vm->devices, vm->n_devices + 1, sizeof(*vm->devices));
+	vm->devices[vm->n_devices++] = dev;
+}
+
 /* Is a process in a network namespace that is not ours? */
 static bool is_elsewhere(struct vm_probe *probe, pid_t pid)
 {
@@ -245,6 +260,29 @@ static void read_fdinfo(struct vm_probe *probe, pid_t pid, const char *fd,
 	vm_proc__fdinfo(text, ret);
 }
 
+/*
+ * The block device that a descriptor has open. Its path says nothing: it is of the process' own
+ * mount namespace, where /dev/sda may be any disk, or a file on a server that is gone and would
+ * keep us waiting: what is known of it will do (AT_STATX_DONT_SYNC).
+ *
+ * Anybody may have a descriptor of any device's file by O_PATH, which opens nothing. The process
+ * may change what is behind a descriptor while we look, too: its flags are to be those of the file
+ * that we have seen. Before v5.14 fdinfo tells only which mount that is on.
+ */
+static bool has_device(struct vm_probe *probe, pid_t pid, int fd_dir, const char *fd, dev_t *ret)
+{
+	struct vm_proc_fdinfo info;
+	struct statx st;
+
+	if (statx(fd_dir, fd, AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) ||
+	    !S_ISBLK(st.stx_mode))
+		return false;
+	read_fdinfo(probe, pid, fd, &info);
+	*ret = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+	return info.mnt_id && info.mnt_id == st.stx_mnt_id &&
+	       (!info.ino || info.ino == st.stx_ino) && !(info.flags & O_PATH);
+}
+
 static bool starts_with_any(struct vm_span span, const char *const *prefixes)
 {
 	for (; *prefixes; prefixes++)
@@ -264,8 +302,8 @@ struct disk_guess {
 };
 
 /*
- * Whether a file has the size of an image. A stat() of a file on a server that is gone waits for
- * it, perhaps for ever, so what lies on another machine is taken to be one.
+ * Whether a file has the size of an image, or is a device. A stat() of a file on a server that is
+ * gone waits for it, perhaps for ever, so what lies on another machine is taken to be one.
  */
 static bool is_image(struct disk_guess *guess, const char *fd, const struct vm_proc_fdinfo *info)
 {
@@ -274,6 +312,7 @@ static bool is_image(struct disk_guess *guess, const char *fd, const struct vm_p
 	char type[32] = "";
 	struct vm_span type_span;
 	struct stat st;
+	dev_t dev;
 
 	if (!guess->mounts) {
 		guess->mounts = xreallocarray(NULL, MOUNTS_MAX, 1);
@@ -286,8 +325,15 @@ static bool is_image(struct disk_guess *guess, const char *fd, const struct vm_p
 		return false;
 	if (starts_with_any(type_span, remote))
 		return true;
-	return !fstatat(guess->fd_dir, fd, &st, 0) && S_ISREG(st.st_mode) &&
-	       st.st_size >= MIN_IMAGE_SIZE;
+	if (fstatat(guess->fd_dir, fd, &st, 0))
+		return false;
+	if (!S_ISBLK(st.st_mode))
+		return S_ISREG(st.st_mode) && st.st_size >= MIN_IMAGE_SIZE;
+	/* in a jail, where devices lie beside files */
+	if (!has_device(guess->probe, guess->vm->pid, guess->fd_dir, fd, &dev))
+		return false;
+	add_device(guess->vm, dev);
+	return true;
 }
 
 static void guess_file(struct disk_guess *guess, const char *fd, const char *path)
@@ -311,18 +357,24 @@ static void guess_file(struct disk_guess *guess, const char *fd, const char *pat
 		add_disk(guess->vm, "", path);
 }
 
-static void guess_device(struct disk_guess *guess, const char *fd, const char *path)
+/* guess: whether it is to be among the disks, too. */
+static void see_device(struct disk_guess *look, const char *fd, const char *path, bool guess)
 {
-	struct stat st;
+	dev_t dev;
 
 	if (vm_span__starts(vm_span__of(path), "/dev/shm/") ||
-	    vm_span__starts(vm_span__of(path), "/dev/hugepages"))
+	    vm_span__starts(vm_span__of(path), "/dev/hugepages") ||
+	    !has_device(look->probe, look->vm->pid, look->fd_dir, fd, &dev))
 		return;
-	if (!fstatat(guess->fd_dir, fd, &st, 0) && S_ISBLK(st.st_mode))
-		add_disk(guess->vm, "", path);
+	add_device(look->vm, dev);
+	if (guess)
+		add_disk(look->vm, "", path);
 }
 
-/* All that file descriptors tell: the numbers of vCPUs, interfaces and, if asked for, disks. */
+/*
+ * All that file descriptors tell: the numbers of vCPUs, interfaces, block devices and, if asked
+ * for, disks.
+ */
 static void read_fds(struct vm_probe *probe, struct vm *vm, struct vm_vcpus *ids, bool disks)
 {
 	struct disk_guess guess = {.probe = probe, .vm = vm};
@@ -353,12 +405,12 @@ static void read_fds(struct vm_probe *probe, struct vm *vm, struct vm_vcpus *ids
 			break;
 		case VM_FD_DEVICE:
 		case VM_FD_FILE:
-			if (!disks || target.len >= sizeof(path))
+			if (target.len >= sizeof(path))
 				break;
 			vm_span__copy(path, sizeof(path), target);
 			if (vm_span__starts(target, "/dev/"))
-				guess_device(&guess, entry.name, path);
-			else
+				see_device(&guess, entry.name, path, disks);
+			else if (disks)
 				guess_file(&guess, entry.name, path);
 			break;
 		default:
@@ -448,6 +500,7 @@ void vm_probe__devices(struct vm_probe *probe, const struct vm_status *status,
 
 	vm->n_nics = 0;
 	vm->n_disks = 0;
+	vm->n_devices = 0;
 	for (i = 0; status && i < status->n_nics; i++)
 		add_nic(vm, vm_span__of(status->nics[i].name), 0);
 	for (i = 0; status && i < status->n_disks; i++)

@@ -95,6 +95,7 @@ static void free_lists(struct vm *vm)
 	free(vm->vcpus);
 	free(vm->nics);
 	free(vm->disks);
+	free(vm->devices);
 }
 
 static void free_vm(struct vm *vm)
@@ -220,7 +221,8 @@ static void describe(struct vms *vms, struct known *known, bool devices)
 		next.vcpus = NULL;
 		next.nics = NULL;
 		next.disks = NULL;
-		next.n_vcpus = next.n_nics = next.n_disks = 0;
+		next.devices = NULL;
+		next.n_vcpus = next.n_nics = next.n_disks = next.n_devices = 0;
 		vm_probe__devices(vms->probe, status, vms->debugfs, &next);
 	}
 	if (known->described && !is_whole(vms, &known->vm)) {

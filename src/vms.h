@@ -52,6 +52,9 @@ struct vm {
 	size_t n_nics;
 	struct vm_disk *disks;
 	size_t n_disks;
+	/* block devices that it has open: of its descriptors alone, whatever their paths say */
+	dev_t *devices;
+	size_t n_devices;
 	bool alive;	 /* false once the process is gone; vms__forget() then drops it */
 	bool wanted;	 /* passes the filter of vms__want() */
 	uint16_t number; /* by which the kernel side knows it, 0: not (yet); see vm_numbers.h */
