@@ -190,7 +190,8 @@ static __always_inline int on_remap(const struct bio *bio, __u32 from)
 	struct ks_tally *t;
 
 	if (who.vm == KS_VM_HOST)
-		who.vm = vm_behind(bio_blkg(bio, false), from);
+		who.vm = vm_behind(bio_blkg(bio, false),
+				   device_tells(tgid, BPF_CORE_READ(bio, bi_opf)), from);
 	if (who.vm == KS_VM_IGNORED)
 		return 0;
 	who.object = KS_REMAP(from, to);

@@ -3,9 +3,9 @@
  * Whose a bio or request is.
  *
  * That is found out when a bio is queued: by the process that queues it, else by the bio's cgroup
- * (write-back, loop's and vhost's workers), else by who alone holds the device open. Where that
- * cgroup is enough, when its request is issued: by_cgroup(). Never by who happens to run when it is
- * issued or completes.
+ * (write-back, loop's and vhost's workers), else, but for what a process of the host's reads, by
+ * which VM holds the device open: device_tells(). Where that cgroup is enough, when its request is
+ * issued: by_cgroup(). Never by who happens to run when it is issued or completes.
  */
 #ifndef KVMSCOPE_DISK_WHOSE_BPF_H
 #define KVMSCOPE_DISK_WHOSE_BPF_H
@@ -22,7 +22,7 @@
 	} name __weak SEC(".maps")
 
 VMS_BY(disk_cgroups, __u64); /* a cgroup's id */
-VMS_BY(disk_owners, __u32);  /* dev_t of a device that the VM alone holds open */
+VMS_BY(disk_owners, __u32);  /* dev_t of a device that this VM holds open, and no other VM */
 
 /* Defined once, in disk.bpf.c, see vm.bpf.h. */
 extern struct ks_disk_memo disk_memos[KS_DISK_MEMO_CPUS][KS_DISK_MEMOS];
@@ -85,15 +85,30 @@ static __always_inline __u32 whose_of(__u32 vm, const struct gendisk *disk, __u3
 	return KS_WHOSE(subject_number(&who) & 0xffff, disk_subject(vm, disk) & 0xffff);
 }
 
-/* By what does not depend on who runs now: the cgroup, the device. */
-static __always_inline __u32 vm_behind(const struct blkcg_gq *blkg, __u32 dev)
+/* By what does not depend on who runs now: the cgroup; the device, if that is to be asked. */
+static __always_inline __u32 vm_behind(const struct blkcg_gq *blkg, bool by_device, __u32 dev)
 {
 	__u64 id = blkg ? BPF_CORE_READ(blkg, blkcg, css.cgroup, kn, id) : 0;
 	__u16 *vm = id ? bpf_map_lookup_elem(&disk_cgroups, &id) : NULL;
 
-	if (!vm)
+	if (!vm && by_device)
 		vm = bpf_map_lookup_elem(&disk_owners, &dev);
 	return vm ? *vm : KS_VM_HOST;
+}
+
+/*
+ * May a bio be the VM's that has its device open? What a process of the host's reads is its own: a
+ * backup of a VM's volume. Kernel threads read for others; and who writes may be anybody: sync()
+ * and fsync() write what others have left in the page cache. tgid 0: who queues it is not known.
+ */
+static __always_inline bool device_tells(__u32 tgid, __u32 opf)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	__u32 other = opf & 0xff; /* REQ_OP_MASK: not REQ_OP_READ */
+
+	if (tgid)
+		other |= BPF_CORE_READ(task, flags) & 0x00200000; /* PF_KTHREAD */
+	return other;
 }
 
 static __always_inline const struct blkcg_gq *bio_blkg(const struct bio *bio, const bool typed)
@@ -128,7 +143,7 @@ static __always_inline __u32 op_of(__u32 opf, __u32 bytes)
 
 /*
  * Global functions, which the verifier goes through once: addresses are numbers to them. Whose a
- * bio is that process tgid queued; 0: that is not known.
+ * bio is that process tgid queues, which runs; 0: that is not known.
  */
 __weak __noinline __u32 disk_bio_whose(__u64 address, __u32 tgid, __u32 opf, __u32 bytes)
 {
@@ -136,13 +151,14 @@ __weak __noinline __u32 disk_bio_whose(__u64 address, __u32 tgid, __u32 opf, __u
 	__u32 vm = tgid ? vm_of(tgid) : KS_VM_HOST;
 
 	if (vm == KS_VM_HOST)
-		vm = vm_behind(bio_blkg(bio, false), bio_dev(bio));
+		vm = vm_behind(bio_blkg(bio, false), device_tells(tgid, opf), bio_dev(bio));
 	return whose_of(vm, bio_disk(bio), op_of(opf, bytes));
 }
 
 /*
- * Whose a request is of which no bio was seen: by_cgroup(); a SCSI command; or a flush of the
- * disk's cache, which is for all that wait for one at that moment and so the host's.
+ * Whose a request is of which no bio was seen: by_cgroup(); a SCSI command, of which nothing but
+ * the device tells; or a flush of the disk's cache, which is for all that wait for one at that
+ * moment and so the host's.
  */
 __weak __noinline __u32 disk_rq_whose(__u64 address)
 {
@@ -156,7 +172,8 @@ __weak __noinline __u32 disk_rq_whose(__u64 address)
 		return 0;
 	if (!bio && op == KS_DISK_FLUSH)
 		return whose_of(KS_VM_HOST, disk, op);
-	return whose_of(vm_behind(blkg, bio ? bio_dev(bio) : disk_dev(disk)), disk, op);
+	return whose_of(vm_behind(blkg, op != KS_DISK_READ, bio ? bio_dev(bio) : disk_dev(disk)),
+			disk, op);
 }
 
 /* typed: on kernels that have bi_bdev. */
