@@ -181,6 +181,8 @@ int disk__block_split_raw(__u64 *ctx)
 	return on_split((const struct bio *)arg_at(ctx, cfg_disk_bio_second), false);
 }
 
+#define NAMED_EVERY 64 /* remaps */
+
 /* From one disk to another, below it. Partitions are their disk. */
 static __always_inline int on_remap(const struct bio *bio, __u32 from)
 {
@@ -199,8 +201,9 @@ static __always_inline int on_remap(const struct bio *bio, __u32 from)
 	t = tally_here(number);
 	if (!t)
 		return 0;
-	/* a path of NVMe's multipath has no device file that would tell its name */
-	if (!t->n[KS_C_DISK_REQUESTS])
+	/* a path of NVMe's multipath has no device file that would tell its name; now and then
+	 * anew, for that may have become another's */
+	if (!(t->n[KS_C_DISK_REQUESTS] & (NAMED_EVERY - 1)))
 		disk_subject(who.vm, disk);
 	t->n[KS_C_DISK_REQUESTS]++;
 	t->n[KS_C_DISK_BYTES] += BPF_CORE_READ(bio, bi_iter.bi_size);

@@ -61,7 +61,10 @@ static __always_inline __u32 bio_dev(const struct bio *bio)
 	return disk_dev(bio_disk(bio));
 }
 
-/* The number of a disk itself, as a VM uses it. Notes its name. */
+/*
+ * The number of a disk itself, as a VM uses it. Notes its name, each time: when a disk has gone,
+ * the next that comes may get its dev_t (NVMe's).
+ */
 static __noinline __u32 disk_subject(__u32 vm, const struct gendisk *disk)
 {
 	struct ks_subject who = {
@@ -69,7 +72,7 @@ static __noinline __u32 disk_subject(__u32 vm, const struct gendisk *disk)
 	__u32 number = subject_number(&who);
 	struct ks_disk *d = &disks[number & (KS_DISKS - 1)];
 
-	if (number && !d->name[0])
+	if (number)
 		bpf_probe_read_kernel_str(d->name, sizeof(d->name), disk->disk_name);
 	return number;
 }
