@@ -1,26 +1,58 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The kernel side notes disks' names as it meets them; /sys/dev/block tells the rest. */
-#include <linux/magic.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 #include "disk_flight.h"
+#include "disk_mounts.h"
 #include "disk_stack.h"
 #include "snapshot.h"
 #include "util.h"
+#include "vm_text.h"
 
-void disk_stack__name(const struct session *s, const struct delta *d, uint32_t dev,
-		      char buf[DISK_NAME_MAX])
+/* The name that was noted when a VM met it; vm -1: when any did. */
+static void noted(const struct session *s, const struct delta *d, int vm, uint32_t dev,
+		  char buf[DISK_NAME_MAX])
 {
-	*buf = '\0';
 	for (size_t i = 0; i < d->n_subjects && !*buf; i++) {
 		const struct snap_subject *subject = &d->subjects[i];
 
 		if (subject->who.domain == KS_D_DISK && subject->who.part == KS_DISK_ALL &&
-		    subject->who.object == dev)
+		    subject->who.object == dev && (vm < 0 || subject->who.vm == vm))
 			disk_flight__name(s, subject->number, buf);
 	}
+}
+
+/* The name of the disk that has these numbers now. */
+static void present(uint32_t dev, char buf[DISK_NAME_MAX])
+{
+	char path[64], target[PATH_MAX];
+	struct vm_span name;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", DISK_MAJOR(dev), DISK_MINOR(dev));
+	n = readlink(path, target, sizeof(target));
+	name = vm_span__base((struct vm_span){target, n > 0 ? (size_t)n : 0});
+	vm_span__copy(buf, DISK_NAME_MAX, name);
+	for (; *buf; buf++)
+		if (*buf == '!') /* for a slash, which a file's name can't have */
+			*buf = '/';
+}
+
+/*
+ * A disk that has gone leaves its numbers to one that comes, so the VM's own note is best: it is of
+ * when the VM used it last. Another's may be of long ago.
+ */
+void disk_stack__name(const struct session *s, const struct delta *d, uint16_t vm, uint32_t dev,
+		      char buf[DISK_NAME_MAX])
+{
+	*buf = '\0';
+	noted(s, d, vm, dev, buf);
+	if (!*buf)
+		present(dev, buf);
+	if (!*buf)
+		noted(s, d, -1, dev, buf);
 	if (!*buf)
 		snprintf(buf, DISK_NAME_MAX, "%u:%u", DISK_MAJOR(dev), DISK_MINOR(dev));
 }
@@ -64,21 +96,20 @@ static bool has_row(const struct rows *disks, const char *name)
 }
 
 /* Does its I/O come out again as another disk's, of which there are rows? */
-static bool goes_on(const struct row *row, const struct row *disk)
+static bool goes_on(const struct row *row, const struct row *disk, struct disk_mounts *mounts)
 {
 	const struct rows *remaps = row__get_rows(row, "remaps");
 	const char *name = row__get_text(disk, "name"), *file = row__get_text(disk, "alias");
-	struct statfs fs;
 
 	for (size_t i = 0; i < remaps->n; i++)
 		if (!strcmp(row__get_text(remaps->row[i], "from"), name) &&
 		    has_row(row__get_rows(row, "disks"), row__get_text(remaps->row[i], "to")))
 			return true;
 	/* the file of a loop device, unless it is in memory; dm's names are no paths */
-	return file && *file == '/' && (statfs(file, &fs) || fs.f_type != TMPFS_MAGIC);
+	return file && *file == '/' && !disk_mounts__in_memory(mounts, file);
 }
 
-void disk_stack__bottom(struct row *row)
+void disk_stack__bottom(struct row *row, struct disk_mounts *mounts)
 {
 	const struct rows *disks = row__get_rows(row, "disks");
 	uint64_t bytes[2] = {};
@@ -87,7 +118,7 @@ void disk_stack__bottom(struct row *row)
 		const struct row *disk = disks->row[i];
 		const char *op = row__get_text(disk, "op");
 
-		if (goes_on(row, disk))
+		if (goes_on(row, disk, mounts))
 			continue;
 		if (!strcmp(op, "read"))
 			bytes[0] += row__get_u64(disk, "bytes");

@@ -11,15 +11,18 @@
 
 struct session;
 struct delta;
+struct disk_mounts;
 
 /* A device's numbers, as the kernel packs them (MKDEV()). */
 #define DISK_MAJOR(dev) ((uint32_t)(dev) >> 20)
 #define DISK_MINOR(dev) ((uint32_t)(dev)&0xfffff)
 #define DISK_NAME_MAX	32
 
-/* What the kernel calls a disk that was met in the interval; "MAJOR:MINOR" when it does not tell.
+/*
+ * What the kernel calls a disk that the VM of that number met in the interval; "MAJOR:MINOR" when
+ * it does not tell.
  */
-void disk_stack__name(const struct session *s, const struct delta *d, uint32_t dev,
+void disk_stack__name(const struct session *s, const struct delta *d, uint16_t vm, uint32_t dev,
 		      char buf[DISK_NAME_MAX]);
 
 /* What people call it, where that says nothing: a volume of dm, the file of a loop device. NULL:
@@ -34,6 +37,6 @@ bool disk_stack__is_partition(uint32_t dev);
  * the bottom, in bytes: "device_read_bytes", "device_written_bytes". What is passed on to another
  * disk, and is a row there, counts there alone.
  */
-void disk_stack__bottom(struct row *row);
+void disk_stack__bottom(struct row *row, struct disk_mounts *mounts);
 
 #endif

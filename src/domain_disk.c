@@ -10,6 +10,7 @@
 #include "disk_failures.h"
 #include "disk_flight.h"
 #include "disk_images.h"
+#include "disk_mounts.h"
 #include "disk_owners.h"
 #include "disk_stack.h"
 #include "domain.h"
@@ -114,6 +115,7 @@ static int configure(struct session *s, const struct features *f)
 struct disk_state {
 	struct session *session; /* NULL until it is there */
 	struct disk_owners *owners;
+	struct disk_mounts *mounts;
 	struct proc_ios *ios;
 	struct disk_images *images;
 	struct disk_flight *flight; /* by numbers of subjects */
@@ -125,6 +127,7 @@ static void *open_state(const char *proc_root)
 	struct disk_state *st = xcalloc(1, sizeof(*st));
 
 	st->owners = disk_owners__new(proc_root);
+	st->mounts = disk_mounts__new(proc_root);
 	st->ios = proc_ios__new(proc_root);
 	st->images = disk_images__new(proc_root);
 	st->flight = xcalloc(NUMBERS, sizeof(*st->flight));
@@ -139,6 +142,7 @@ static void close_state(void *state)
 	if (!st)
 		return;
 	disk_owners__free(st->owners);
+	disk_mounts__free(st->mounts);
 	proc_ios__free(st->ios);
 	disk_images__free(st->images);
 	free(st->flight);
@@ -275,7 +279,7 @@ static void add_disk(const struct snap_subject *s, void *arg)
 
 	if (s->who.part >= KS_DISK_OPS || is_empty(s, f))
 		return;
-	disk_stack__name(st->session, fill->ctx->delta, s->who.object, name);
+	disk_stack__name(st->session, fill->ctx->delta, s->who.vm, s->who.object, name);
 	snprintf(dev, sizeof(dev), "%u:%u", DISK_MAJOR(s->who.object), DISK_MINOR(s->who.object));
 	r = row__add(fill->row, "disks");
 	row__text(r, "dev", dev);
@@ -313,9 +317,9 @@ static void add_remap(const struct snap_subject *s, void *arg)
 	    disk_stack__is_partition(from))
 		return;
 	r = row__add(fill->row, "remaps");
-	disk_stack__name(st->session, fill->ctx->delta, from, name);
+	disk_stack__name(st->session, fill->ctx->delta, s->who.vm, from, name);
 	row__text(r, "from", name);
-	disk_stack__name(st->session, fill->ctx->delta, to, name);
+	disk_stack__name(st->session, fill->ctx->delta, s->who.vm, to, name);
 	row__text(r, "to", name);
 	row__u64(r, "count", s->n[KS_C_DISK_REQUESTS]);
 	row__u64(r, "bytes", s->n[KS_C_DISK_BYTES]);
@@ -355,7 +359,7 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 		else
 			row__null(row, fields[i]);
 	}
-	disk_stack__bottom(row);
+	disk_stack__bottom(row, st->mounts);
 	disk_images__rows(st->images, vm->vm, row);
 }
 
