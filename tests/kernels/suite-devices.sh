@@ -28,33 +28,76 @@ traced() {
 	grep -c "$2: $(tr : , <"$3") " "$1" || true
 }
 
-# md_begin LEVEL DISK DISK: /dev/md0 of two, without mdadm and metadata. Documentation/admin-guide/md.rst.
+md_name=md0
+
+# md_begin LEVEL DISK DISK: /dev/$md_name of two, without mdadm and metadata. Documentation/admin-guide/md.rst.
 md_begin() {
-	local level=$1 disk slot=0 size md=/sys/block/md0/md
+	local level=$1 disk slot=0 size md=/sys/block/$md_name/md
 	shift
 	modprobe md_mod
 	modprobe "$level"
-	echo md0 >/sys/module/md_mod/parameters/new_array
-	until_true 20 test -d $md || die "no md0"
-	echo none >$md/metadata_version
-	echo "$level" >$md/level
-	[ "$level" != raid0 ] || echo 65536 >$md/chunk_size
-	echo 2 >$md/raid_disks
+	echo "$md_name" >/sys/module/md_mod/parameters/new_array
+	until_true 20 test -d "$md" || die "no $md_name"
+	echo none >"$md"/metadata_version
+	echo "$level" >"$md"/level
+	[ "$level" != raid0 ] || echo 65536 >"$md"/chunk_size
+	echo 2 >"$md"/raid_disks
 	size=$(($(cat /sys/block/"$1"/size) / 2))
 	for disk; do
-		cat /sys/block/"$disk"/dev >$md/new_dev
-		echo $size >$md/dev-"$disk"/size
-		echo $slot >$md/dev-"$disk"/slot
+		cat /sys/block/"$disk"/dev >"$md"/new_dev
+		echo $size >"$md"/dev-"$disk"/size
+		echo $slot >"$md"/dev-"$disk"/slot
 		slot=$((slot + 1))
 	done
-	echo none >$md/resync_start
-	echo $size >$md/component_size
-	echo active >$md/array_state
-	await_disk md0
+	echo none >"$md"/resync_start
+	echo $size >"$md"/component_size
+	echo active >"$md"/array_state
+	await_disk "$md_name"
 }
 
 md_end() {
-	echo clear >/sys/block/md0/md/array_state
+	echo clear >/sys/block/"$md_name"/md/array_state
+}
+
+# A disk goes, and the next that comes has its numbers: as NVMe's do, whose names then differ.
+run_disk_renamed() {
+	local minor host
+	null_disk nullb0 queue_mode=2 memory_backed=1 irqmode=1 size=16
+	null_disk nullb1 queue_mode=2 memory_backed=1 irqmode=1 size=16
+	md_name=md_one
+	md_begin raid0 nullb0 nullb1
+	minor=$(cut -d : -f 2 /sys/block/md_one/dev)
+	scope_start host disk -j
+	host=$scope_pid
+	scope_start scope disk -j 0.5
+	dd if=/dev/md_one of=/dev/null bs=4096 count=103 iflag=direct 2>dd.log
+	md_end
+	until_true 20 test ! -e /sys/block/md_one || die "md_one stays"
+	md_name=md$minor
+	md_begin raid0 nullb0 nullb1
+	dd if=/dev/"$md_name" of=/dev/null bs=4096 count=53 iflag=direct 2>dd.log
+	scope_end host "$host"
+	vm_start vm db1 --out 3 --disk /dev/"$md_name" --disk-reads 211
+	await '"name":"db1"' scope.out
+	vm_go vm
+	vm_end vm $vm_pid
+	scope_end scope $scope_pid
+	md_end
+	echo "$minor" >minor
+	null_end nullb0
+	null_end nullb1
+}
+
+check_disk_renamed() {
+	local minor
+	minor=$(cat minor)
+	lossless host.out || return 0
+	same "numbers that two had go by the last" "[\"md$minor\"]" host.out \
+		"[.[].vms[].disks[] | select(.dev == \"9:$minor\").name] | unique"
+	lossless scope.out || return 0
+	same "a VM's by the name that it has" "[\"md$minor\"]" scope.out \
+		"[vm(\"db1\")[].disks[] | select(.dev == \"9:$minor\").name] | unique"
+	same "all of it" 211 scope.out "[disk(\"db1\"; \"md$minor\"; \"read\").count] | add"
 }
 
 run_disk_mirror() {

@@ -320,9 +320,18 @@ check_disk_workers() {
 	holds "and its share" scope.out 'vm("(host)")[0] | [.disk_requests, .disk_requests_of_all] | must(. == [103, 2523])'
 }
 
-# Without a cgroup of its own: the last hint is that nobody else holds the disk open.
+# program FILE LINE...: a script, to stand for KVMSCOPE or KVMGUEST.
+program() {
+	local file=$1
+	shift
+	printf '%s\n' '#!/bin/sh' "$@" >"$file"
+	chmod +x "$file"
+}
+
+# Without a cgroup of its own: the last hint is that no other VM holds the disk open. Told as well
+# where /dev has no disks, as in the unit's sandbox.
 run_disk_last_hint() {
-	local one two
+	local one two scope real=$KVMSCOPE
 	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=1 size=16
 	null_disk nullb1 queue_mode=2 irqmode=1 memory_backed=1 size=16
 	vm_start one db1 --out 3 --disk /dev/nullb0 --hold --disk-buffered --disk-writes 211
@@ -331,11 +340,19 @@ run_disk_last_hint() {
 	two=$vm_pid
 	vm_start three web2 --out 3 --disk /dev/nullb1 --hold
 	scope_start scope disk -j
+	scope=$scope_pid
+	program sandboxed "exec unshare -m sh -c 'mount --make-rprivate / 2>/dev/null
+		mount -t tmpfs none /dev && exec \"\$0\" \"\$@\"' $real \"\$@\""
+	KVMSCOPE=./sandboxed
+	scope_start sandboxed disk -j
 	vm_work one
 	vm_work two
 	vm_work three
 	sync
-	scope_end scope $scope_pid
+	# a backup
+	dd if=/dev/nullb0 of=/dev/null bs=8192 count=103 iflag=direct 2>dd.log
+	scope_end sandboxed $scope_pid
+	scope_end scope "$scope"
 	vm_kill "$one"
 	vm_kill "$two"
 	vm_kill "$vm_pid"
@@ -344,12 +361,123 @@ run_disk_last_hint() {
 }
 
 check_disk_last_hint() {
-	lossless scope.out || return 0
-	same "one has it alone" $((211 * 4096)) scope.out 'disk("db1"; "nullb0"; "write").bytes'
-	same "two have the other: nobody's" "[[], $((307 * 4096))]" scope.out '[[disk("web1", "web2"; "nullb1"; "write").bytes],
+	last_hint_counts scope
+	last_hint_counts sandboxed
+}
+
+# last_hint_counts FILE
+last_hint_counts() {
+	lossless "$1.out" || return 0
+	same "$1: one has it alone" $((211 * 4096)) "$1.out" 'disk("db1"; "nullb0"; "write").bytes'
+	same "$1: two have the other: nobody's" "[[], $((307 * 4096))]" "$1.out" '[[disk("web1", "web2"; "nullb1"; "write").bytes],
 		disk("(host)"; "nullb1"; "write").bytes]'
-	holds "and the share of that" scope.out '[vm("(host)")[] | [.disk_requests, .disk_requests_of_all]] |
+	same "$1: what the host reads is its own" "[[], $((103 * 8192))]" "$1.out" \
+		'[[disk("db1"; "nullb0"; "read").bytes], disk("(host)"; "nullb0"; "read").bytes]'
+	holds "$1: and the share of that" "$1.out" '[vm("(host)")[] | [.disk_requests, .disk_requests_of_all]] |
 		must(length == 1 and .[0][0] > 0 and .[0][0] < .[0][1])'
+}
+
+# Nobody gets a disk by saying that it is theirs: by a file of libvirt's that a user can write, by a descriptor
+# that opens nothing, by a path that means another disk to the host.
+run_disk_claims() {
+	local one two three real=$KVMGUEST dir=/run/user/65534/libvirt/qemu/run
+	for one in nullb0 nullb1 nullb2 nullb3 nullb4; do
+		null_disk $one queue_mode=2 irqmode=1 memory_backed=1 size=16
+	done
+	chmod 666 /dev/kvm
+	program as_nobody "exec su -s /bin/sh nobody -c \"exec -a qemu-system-x86_64 $real \$*\""
+	KVMGUEST=./as_nobody
+	vm_start path path --out 3 --path /dev/nullb2 --hold
+	three=$vm_pid
+	vm_start liar liar --out 3 --hold
+	one=$vm_pid
+	mkdir -p $dir
+	printf '%s' "<domstatus pid='$vm_pid'><domain><name>liar</name><devices>" >$dir/liar.xml
+	for two in nullb0 nullb1; do
+		printf '%s' "<disk type='block'><source dev='/dev/$two'/><target dev='$two'/></disk>" >>$dir/liar.xml
+	done
+	printf '%s' '</devices></domain></domstatus>' >>$dir/liar.xml
+	chown -R nobody /run/user/65534
+	KVMGUEST=$real
+	vm_start victim db1 --out 3 --disk /dev/nullb1 --hold --disk-buffered --disk-writes 211
+	two=$vm_pid
+	# its /dev/nullb4 is nullb3
+	program elsewhere "exec unshare -m sh -c 'mount --make-rprivate / 2>/dev/null
+		mknod other b $(tr : ' ' </sys/block/nullb3/dev)
+		mount --bind other /dev/nullb4 && exec -a qemu-system-x86_64 \"\$0\" \"\$@\"' $real \"\$@\""
+	KVMGUEST=./elsewhere
+	vm_start jailed web1 --out 3 --disk /dev/nullb4 --hold --disk-buffered --disk-writes 101
+	"$KVMSCOPE" vms -j >vms.out
+	scope_start scope disk -j
+	vm_work victim
+	vm_work jailed
+	# the host's own: held open, or dd's end would write it all
+	exec 7<>/dev/nullb4 8<>/dev/nullb0 9<>/dev/nullb2
+	dd if=/dev/zero of=/dev/nullb0 bs=4096 count=307 2>dd.log
+	dd if=/dev/zero of=/dev/nullb2 bs=4096 count=53 2>dd.log
+	dd if=/dev/zero of=/dev/nullb4 bs=4096 count=59 2>dd.log
+	sync
+	exec 7<&- 8<&- 9<&-
+	dd if=/dev/nullb0 of=/dev/null bs=8192 count=103 iflag=direct 2>dd.log
+	scope_end scope $scope_pid
+	vm_kill "$one"
+	vm_kill "$two"
+	vm_kill "$three"
+	vm_kill "$vm_pid"
+	rm -r /run/user/65534
+	for one in nullb0 nullb1 nullb2 nullb3 nullb4; do
+		null_end $one
+	done
+}
+
+check_disk_claims() {
+	holds "its file is read" vms.out '[.[].vms[] | select(.name == "liar") | .disks[].source] |
+		must(sort == ["/dev/nullb0", "/dev/nullb1"])'
+	lossless scope.out || return 0
+	same "who has no disk open has no I/O" '[]' scope.out '[vm("liar", "path")[].disks[] | .name, .bytes]'
+	same "what the host does is the host's" "[$((307 * 4096)), $((53 * 4096)), $((59 * 4096)), $((103 * 8192))]" scope.out \
+		'[(disk("(host)"; "nullb0", "nullb2", "nullb4"; "write"), disk("(host)"; "nullb0"; "read")) | .bytes]'
+	same "who has one open is not robbed of it" $((211 * 4096)) scope.out 'disk("db1"; "nullb1"; "write").bytes'
+	same "what is open counts, not what it is called" "[\"nullb3\", $((101 * 4096))]" scope.out \
+		'vm("web1")[].disks[] | select(.op == "write") | [.name, .bytes]'
+}
+
+# A loop device's file whose path leads to where nobody answers: looked up, it would keep us waiting.
+run_disk_loop_unanswered() {
+	modprobe loop max_loop=2 2>/dev/null || true
+	modprobe dm_mod 2>/dev/null || true
+	modprobe ext4 2>/dev/null || true
+	null_disk nullb0 queue_mode=2 memory_backed=1 irqmode=1 size=64
+	echo '0 131072 linear /dev/nullb0 0' | dmsetup create --noudevsync below
+	dmsetup mknodes 2>/dev/null || true
+	mke2fs /dev/mapper/below >/dev/null
+	mkdir -p /tmp/over/inner
+	truncate -s 16M /tmp/over/inner/image
+	losetup /dev/loop0 /tmp/over/inner/image
+	mount -t ext4 /dev/mapper/below /tmp/over
+	mkdir /tmp/over/inner
+	umount /tmp/over
+	mount -t ext4 /dev/mapper/below /tmp/over
+	echo 3 >/proc/sys/vm/drop_caches
+	vm_start vm db1 --out 3 --disk /dev/loop0 --disk-reads 211
+	scope_start scope disk -j
+	dmsetup suspend --nolockfs --noudevsync below
+	vm_go vm
+	vm_end vm $vm_pid
+	kill -INT $scope_pid
+	until_true 20 test -s scope.out || echo "it waits" >waits
+	dmsetup resume --noudevsync below
+	scope_wait scope $scope_pid
+	umount /tmp/over
+	dmsetup remove --noudevsync below
+	losetup -d /dev/loop0
+	null_end nullb0
+}
+
+check_disk_loop_unanswered() {
+	[ ! -e waits ] || failed "it waits for the file"
+	lossless scope.out || return 0
+	same "and its file is told" '[["/tmp/over/inner/image", 211]]' scope.out '[disk("db1"; "loop0"; "read") | [.alias, .count + .merged]]'
 }
 
 # --- D2C alone: the cgroup tells whose a request is, while each VM has its own
