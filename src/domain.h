@@ -13,6 +13,7 @@
 #include "features.h"
 #include "report.h"
 
+struct ks_subject;
 struct session;
 struct snap_vcpu;
 struct delta;
@@ -140,6 +141,11 @@ struct domain {
 	/* May the kernel side still write to this subject, whose VM is gone? NULL: it never does.
 	 */
 	bool (*busy)(void *state, uint32_t subject);
+	/*
+	 * Is what this subject is about gone, though its VM runs, or it is the host's? Then it is
+	 * given back like those of VMs that are gone. NULL: it never is.
+	 */
+	bool (*over)(void *state, const struct ks_subject *who);
 	/* Adds this domain's fields to the VM's row. */
 	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);
 	/* Adds to the row "(host)", which is there if a domain has this. May be NULL. */

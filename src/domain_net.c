@@ -214,6 +214,22 @@ static bool busy(void *state, uint32_t subject)
 	return is;
 }
 
+/*
+ * With the interface that it was measured at: nothing leads to it any more. Of what died, where it
+ * died and where to are looked up each time, and not remembered as ways are.
+ */
+static bool over(void *state, const struct ks_subject *who)
+{
+	const struct net *net = state;
+	uint8_t kind = KS_NET_KIND(who->object);
+
+	if (net_nics__is_over(net->nics, KS_NET_PART(who->part) >> 1))
+		return true;
+	return (kind == KS_NET_DROP || kind == KS_NET_DROP_AT) &&
+	       (net_nics__is_over(net->nics, KS_NET_NIC(who->object)) ||
+		net_nics__is_over(net->nics, KS_NET_TOWARD(who->part)));
+}
+
 /* Is a process stopped, by a signal or a debugger? */
 static bool is_stopped(const struct net *net, pid_t pid)
 {
@@ -329,6 +345,7 @@ DOMAIN(domain_net) = {
 	.follow = follow,
 	.fd = wake_fd,
 	.busy = busy,
+	.over = over,
 	.report = report,
 	.report_host = report_host,
 	.note = note,

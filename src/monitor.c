@@ -271,15 +271,28 @@ static void add_notes(const struct monitor *m, struct report *r)
 	free(note);
 }
 
+/* NULL: its domain is not reported. */
+static const struct reporter *reporter_of(const struct monitor *m,
+					  const struct snap_subject *subject)
+{
+	for (size_t i = 0; i < m->n_reporters; i++)
+		if (m->reporters[i].domain->subjects == subject->who.domain)
+			return &m->reporters[i];
+	return NULL;
+}
+
 static bool is_busy(const struct snap_subject *subject, void *arg)
 {
-	const struct monitor *m = arg;
+	const struct reporter *r = reporter_of(arg, subject);
 
-	for (size_t i = 0; i < m->n_reporters; i++)
-		if (m->reporters[i].domain->subjects == subject->who.domain &&
-		    m->reporters[i].domain->busy)
-			return m->reporters[i].domain->busy(m->reporters[i].state, subject->number);
-	return false;
+	return r && r->domain->busy && r->domain->busy(r->state, subject->number);
+}
+
+static bool is_over(const struct snap_subject *subject, void *arg)
+{
+	const struct reporter *r = reporter_of(arg, subject);
+
+	return r && r->domain->over && r->domain->over(r->state, &subject->who);
 }
 
 int monitor__report(struct monitor *m, bool final, struct report **ret, char **ret_error)
@@ -303,7 +316,9 @@ int monitor__report(struct monitor *m, bool final, struct report **ret, char **r
 	m->cpu_before = cpu;
 	add_notes(m, r);
 	delta__reclaim(delta, m->session);
-	vm_numbers__reclaim(m->numbers, m->session, m->vms, delta, is_busy, m);
+	vm_numbers__reclaim(
+		m->numbers, m->session, m->vms, delta,
+		&(const struct vm_numbers_asks){.busy = is_busy, .over = is_over, .arg = m});
 	delta__free(delta);
 	snapshot__free(m->before);
 	m->before = now;

@@ -68,6 +68,13 @@ struct net_nic *net_nics__get(struct net_nics *n, uint32_t number)
 	return &n->nic[number];
 }
 
+bool net_nics__is_over(const struct net_nics *n, uint32_t number)
+{
+	const struct net_nic *nic = number < KS_NICS ? &n->nic[number] : n->nic;
+
+	return nic->netns && !nic->alive && !nic->rests && nic->ended + 2 <= n->report;
+}
+
 /* --- numbers */
 
 /* One that never was in use, or of which the last two reports had nothing. */
@@ -78,7 +85,8 @@ static uint32_t take_number(struct net_nics *n)
 		const struct net_nic *nic = &n->nic[number];
 
 		if (nic->netns &&
-		    (nic->alive || nic->ended + 2 >= n->report || nic->used + 2 >= n->report))
+		    (nic->alive || nic->rests || nic->ended + 2 >= n->report ||
+		     nic->used + 2 >= n->report))
 			continue;
 		n->last = number;
 		return number;
@@ -114,17 +122,31 @@ static void end(struct net_nics *n, uint32_t number)
 	nic->ended = n->report;
 }
 
+/* Tells the kernel side of an interface. */
+static void put(struct net_nics *n, uint32_t number, const struct net_space *s,
+		const struct net_link *l)
+{
+	n->map[number] = (struct ks_nic){
+		.ifindex = l->ifindex,
+		.netns = s->inode,
+		.vm = n->nic[number].vm,
+		.mtu = l->mtu,
+		.next = *place_of(n, l->ifindex),
+	};
+	__atomic_store_n(place_of(n, l->ifindex), number,
+			 __ATOMIC_RELEASE); /* last: now it is seen */
+}
+
 static uint32_t begin(struct net_nics *n, const struct net_space *s, const struct net_link *l,
 		      const struct vm *vm)
 {
 	uint32_t number = take_number(n);
-	struct net_nic *nic = &n->nic[number];
 
 	if (!number) {
 		n->unnumbered++;
 		return 0;
 	}
-	*nic = (struct net_nic){
+	n->nic[number] = (struct net_nic){
 		.alive = true,
 		.netns = s->inode,
 		.ifindex = l->ifindex,
@@ -133,16 +155,58 @@ static uint32_t begin(struct net_nics *n, const struct net_space *s, const struc
 		.before = l->count,
 		.now = l->count,
 	};
-	n->map[number] = (struct ks_nic){
-		.ifindex = l->ifindex,
-		.netns = s->inode,
-		.vm = nic->vm,
-		.mtu = l->mtu,
-		.next = *place_of(n, l->ifindex),
-	};
-	__atomic_store_n(place_of(n, l->ifindex), number,
-			 __ATOMIC_RELEASE); /* last: now it is seen */
+	put(n, number, s, l);
 	return number;
+}
+
+/* An interface of no VM that does not matter any more, but is there: it may again. */
+static void rest(struct net_nics *n, uint32_t number, const struct net_link *l)
+{
+	end(n, number);
+	n->nic[number].rests = true;
+	n->nic[number].rested = l->count;
+	n->n_resting++;
+}
+
+static void end_rest(struct net_nics *n, uint32_t number)
+{
+	n->nic[number].rests = false;
+	n->nic[number].ended = n->report;
+	n->n_resting--;
+}
+
+/* The number of an interface that rests; else 0. */
+static uint32_t resting(const struct net_nics *n, const struct net_space *s, int ifindex)
+{
+	for (uint32_t i = 1; n->n_resting && i < KS_NICS; i++)
+		if (n->nic[i].rests && n->nic[i].ifindex == ifindex && n->nic[i].netns == s->inode)
+			return i;
+	return 0;
+}
+
+static void add_difference(struct net_counters *sum, const struct net_counters *from,
+			   const struct net_counters *to)
+{
+	uint64_t s[sizeof(*sum) / sizeof(uint64_t)], a[ARRAY_SIZE(s)], b[ARRAY_SIZE(s)];
+
+	memcpy(s, sum, sizeof(s));
+	memcpy(a, from, sizeof(a));
+	memcpy(b, to, sizeof(b));
+	for (size_t i = 0; i < ARRAY_SIZE(s); i++)
+		s[i] += b[i] - a[i];
+	memcpy(sum, s, sizeof(s));
+}
+
+/* What came while it rested has been passed over: its own counters leave that out. */
+static void wake(struct net_nics *n, uint32_t number, const struct net_space *s,
+		 const struct net_link *l)
+{
+	struct net_nic *nic = &n->nic[number];
+
+	add_difference(&nic->now, &nic->rested, &l->count);
+	end_rest(n, number);
+	nic->alive = true;
+	put(n, number, s, l);
 }
 
 /* The number under which an interface of a VM, or of none, is known; else 0. */
@@ -165,8 +229,13 @@ static void on_gone(void *arg, int ifindex)
 	const struct space_of *at = arg;
 	uint32_t number = known(at->nics, at->space, ifindex);
 
-	if (number)
+	if (number) {
 		end(at->nics, number);
+	} else {
+		number = resting(at->nics, at->space, ifindex);
+		if (number)
+			end_rest(at->nics, number);
+	}
 }
 
 /* --- namespaces */
@@ -178,9 +247,14 @@ void net_nics__space_path(const struct net_nics *n, const struct vm *vm, char *p
 
 static void close_space(struct net_nics *n, size_t at)
 {
-	for (uint32_t i = 1; i < KS_NICS; i++)
-		if (n->nic[i].alive && n->nic[i].netns == n->space[at]->inode)
+	for (uint32_t i = 1; i < KS_NICS; i++) {
+		if (n->nic[i].netns != n->space[at]->inode)
+			continue;
+		if (n->nic[i].alive)
 			end(n, i);
+		else if (n->nic[i].rests)
+			end_rest(n, i);
+	}
 	net_space__close(n->space[at]);
 	n->space[at] = n->space[--n->n_spaces];
 }
@@ -306,10 +380,21 @@ static void number_all(struct net_nics *n, const struct net_space *s, struct net
 		uint32_t number = known(n, s, l->ifindex);
 		struct net_nic *nic = &n->nic[number];
 
-		if (number && (!plan[i].flags || nic->vm != (plan[i].vm ? plan[i].vm->number : 0) ||
+		if (number && (nic->vm != (plan[i].vm ? plan[i].vm->number : 0) ||
 			       nic->pid != (plan[i].vm ? plan[i].vm->pid : 0))) {
 			end(n, number); /* it has changed hands */
 			number = 0;
+		} else if (number && !plan[i].flags) {
+			rest(n, number, l);
+			number = 0;
+		} else if (!number && plan[i].flags) {
+			number = resting(n, s, l->ifindex);
+			if (number && !plan[i].vm) {
+				wake(n, number, s, l);
+			} else if (number) {
+				end_rest(n, number);
+				number = 0;
+			}
 		}
 		if (!number && plan[i].flags)
 			number = begin(n, s, l, plan[i].vm);
@@ -432,6 +517,12 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 void net_nics__sample(struct net_nics *n)
 {
 	n->report++;
+	for (uint32_t i = 1; n->n_resting && i < KS_NICS; i++) {
+		if (!n->nic[i].rests)
+			continue;
+		n->nic[i].before = n->nic[i].now;
+		n->nic[i].now = n->nic[i].rested;
+	}
 	for (size_t i = 0; i < n->n_spaces; i++) {
 		struct net_space *s = n->space[i];
 

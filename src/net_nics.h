@@ -5,7 +5,8 @@
  *
  * A number stands for one interface, of one VM or of none, as long as that is so. One that went, or
  * changed hands, keeps its number until nobody measures under it any more, so that what
- * comes after it at the same ifindex is never taken for it.
+ * comes after it at the same ifindex is never taken for it. One that does not matter for the time
+ * being rests: the kernel side passes it over, and it is the same when it matters again.
  */
 #ifndef KVMSCOPE_NET_NICS_H
 #define KVMSCOPE_NET_NICS_H
@@ -22,6 +23,7 @@ struct vms;
 
 struct net_nic {
 	bool alive;
+	bool rests;	/* it is there, but has no part in any VM's packets; not alive */
 	uint32_t netns; /* inode; 0: the number is not in use */
 	int ifindex;
 	char name[IFNAMSIZ];
@@ -31,7 +33,8 @@ struct net_nic {
 	pid_t pid;	/* and its process */
 	uint16_t master;
 	struct net_counters before, now;
-	unsigned int ended; /* at which report it was gone */
+	struct net_counters rested; /* when it began to */
+	unsigned int ended;	    /* at which report it was gone */
 	unsigned int used;  /* the last report that had something of it */
 	/* net_memory.h: by direction */
 	uint64_t alone[2]; /* packets for one alone since the last one the other way, */
@@ -50,6 +53,7 @@ struct net_nics {
 	uint32_t last;	     /* number that was given out */
 	unsigned int report; /* how many there have been */
 	size_t unnumbered;   /* interfaces for which there was no number */
+	size_t n_resting;
 	size_t missing;	     /* VMs' interfaces that are in no namespace that is open, */
 	unsigned int looks;  /* and since when all others have not been looked through */
 	char *lost;	     /* their names, for people; NULL: none */
@@ -77,5 +81,7 @@ void net_nics__sample(struct net_nics *n);
 /* A number's interface, be it gone; NULL: it was never given out. Marks it as used by this report.
  */
 struct net_nic *net_nics__get(struct net_nics *n, uint32_t number);
+/* Is that interface gone, and was it all through the last interval? */
+bool net_nics__is_over(const struct net_nics *n, uint32_t number);
 
 #endif

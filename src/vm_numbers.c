@@ -95,7 +95,7 @@ static bool counted(const struct snap_subject *subject)
 }
 
 void vm_numbers__reclaim(struct vm_numbers *numbers, struct session *s, struct vms *vms,
-			 const struct delta *d, vm_numbers_busy *busy, void *arg)
+			 const struct delta *d, const struct vm_numbers_asks *asks)
 {
 	bool *kept = xcalloc(KS_VMS_MAX, sizeof(*kept)), *gone = xcalloc(KS_VMS_MAX, sizeof(*gone));
 	struct vm **all;
@@ -104,13 +104,14 @@ void vm_numbers__reclaim(struct vm_numbers *numbers, struct session *s, struct v
 	for (size_t i = 0; i < n; i++)
 		if (!all[i]->alive && all[i]->number < KS_VMS_MAX)
 			gone[all[i]->number] = true;
+	gone[KS_VM_HOST] = false; /* the number of those that have none, too */
 	for (size_t i = 0; i < d->n_subjects; i++) {
 		const struct snap_subject *subject = &d->subjects[i];
-		uint16_t vm = subject->who.vm;
+		uint16_t vm = subject->who.vm < KS_VMS_MAX ? subject->who.vm : KS_VM_HOST;
 
-		if (vm == KS_VM_HOST || vm >= KS_VMS_MAX || !gone[vm])
+		if (!gone[vm] && !asks->over(subject, asks->arg))
 			continue;
-		if (!d->from || counted(subject) || busy(subject, arg))
+		if (!d->from || counted(subject) || asks->busy(subject, asks->arg))
 			kept[vm] = true;
 		else
 			subjects__give_back(s, d->to, subject);

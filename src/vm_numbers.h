@@ -24,15 +24,20 @@ void vm_numbers__free(struct vm_numbers *numbers); /* NULL is fine */
  */
 size_t vm_numbers__sync(struct vm_numbers *numbers, struct session *s, struct vms *vms);
 
-/* Is a domain's subject still written to? */
-typedef bool vm_numbers_busy(const struct snap_subject *subject, void *arg);
+/* What the subjects' domains know. */
+struct vm_numbers_asks {
+	bool (*busy)(const struct snap_subject *subject, void *arg); /* is it still written to? */
+	/* is it over, whether or not its VM runs? */
+	bool (*over)(const struct snap_subject *subject, void *arg);
+	void *arg;
+};
 
 /*
- * After a report: gives back the subjects of VMs that are gone, once an interval has passed in
- * which nothing was counted of them and they are not busy; a VM of which there is none left loses
- * its number, and may be forgotten.
+ * After a report: gives back the subjects of VMs that are gone, and those that are over, once an
+ * interval has passed in which nothing was counted of them and they are not busy; a VM of which
+ * there is none left loses its number, and may be forgotten.
  */
 void vm_numbers__reclaim(struct vm_numbers *numbers, struct session *s, struct vms *vms,
-			 const struct delta *d, vm_numbers_busy *busy, void *arg);
+			 const struct delta *d, const struct vm_numbers_asks *asks);
 
 #endif
