@@ -162,8 +162,13 @@ task_states() {
 	sed 's/.*) \(.\) .*/\1/' /proc/"$1"/task/*/stat
 }
 
+# One that has died has no states, and is not stopped.
 is_stopped() {
-	! task_states "$1" | grep -qv T
+	local states
+	states=$(task_states "$1" 2>/dev/null | tr -d '\n')
+	case $states in
+	'' | *[!T]*) return 1 ;;
+	esac
 }
 
 # vm_stop PID: no thread of it runs when this returns.
