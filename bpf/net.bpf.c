@@ -24,8 +24,9 @@ static __always_inline void count_seen(struct ks_net_cpu *c, struct ks_nic_memo 
 	struct ks_tally *t = tally_on(c, nic->rx ?: nic_all(nic, KS_NET_RX));
 
 	if (t) {
-		t->n[KS_C_NET_PACKETS]++;
-		t->n[KS_C_NET_SEGMENTS] += skb->len + ETH_HLEN > nic->large ? gso_segments(skb) : 1;
+		t->n[KS_TALLY(KS_C_NET_PACKETS)]++;
+		t->n[KS_TALLY(KS_C_NET_SEGMENTS)] +=
+			skb->len + ETH_HLEN > nic->large ? gso_segments(skb) : 1;
 	}
 }
 

@@ -59,7 +59,7 @@ __noinline int net_count_drop(__u32 part, __u64 cause, __u32 at)
 		who.vm = nic->vm;
 	t = tally_here(subject_number(&who));
 	if (t)
-		t->n[KS_C_NET_DROPS]++;
+		t->n[KS_TALLY(KS_C_NET_DROPS)]++;
 	return 0;
 }
 

@@ -56,24 +56,24 @@ static __always_inline void look_at_received(__u32 nr, struct ks_tally *t,
 	if (!skb->skb_iif)
 		type = address_type(skb->data);
 	if (type == PACKET_BROADCAST)
-		t->n[KS_C_NET_BROADCAST]++;
+		t->n[KS_TALLY(KS_C_NET_BROADCAST)]++;
 	else if (type == PACKET_MULTICAST)
-		t->n[KS_C_NET_MULTICAST]++;
+		t->n[KS_TALLY(KS_C_NET_MULTICAST)]++;
 	if (!nic || (protocol != ETH_P_ARP_BE && !nic->dhcp_xid))
 		return;
 	header = (const void *)skb->head + skb->network_header;
 	if (protocol == ETH_P_ARP_BE) {
 		if (arp_operation(header) == ARP_REQUEST) {
-			t->n[KS_C_NET_ARP_REQUESTS]++;
+			t->n[KS_TALLY(KS_C_NET_ARP_REQUESTS)]++;
 		} else {
-			t->n[KS_C_NET_ARP_REPLIES]++;
+			t->n[KS_TALLY(KS_C_NET_ARP_REPLIES)]++;
 			if (arp_sender(header) == nic->arp_target)
 				nic->asked_arp = 0;
 		}
 	} else if (protocol == ETH_P_IP_BE &&
 		   udp_ports(header) == (PORT_BOOTPC << 16 | PORT_BOOTPS) &&
 		   dhcp_xid(header) == nic->dhcp_xid) {
-		t->n[KS_C_NET_DHCP_REPLIES]++;
+		t->n[KS_TALLY(KS_C_NET_DHCP_REPLIES)]++;
 		nic->asked_dhcp = 0;
 		nic->dhcp_xid = 0;
 	}
@@ -172,7 +172,7 @@ int net__net_dev_xmit_btf(__u64 *ctx)
 	if (!t)
 		return 0;
 	if ((__u32)ctx[1] == NETDEV_TX_BUSY) {
-		t->n[KS_C_NET_REQUEUES]++;
+		t->n[KS_TALLY(KS_C_NET_REQUEUES)]++;
 		f->iif = KS_FLIGHT_IIF(f) | KS_NET_QUEUED << 24;
 		f->key = KS_FLIGHT_AGAIN;
 		return 0;
@@ -190,8 +190,8 @@ static __always_inline __u32 took_by_way(__u32 tap, __u32 parent, __u32 nic, __u
 	struct ks_tally *t = tally_here(way);
 
 	if (t) {
-		t->n[KS_C_NET_PACKETS]++;
-		t->n[KS_C_NET_BYTES] += len;
+		t->n[KS_TALLY(KS_C_NET_PACKETS)]++;
+		t->n[KS_TALLY(KS_C_NET_BYTES)] += len;
 	}
 	return way;
 }

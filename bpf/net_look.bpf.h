@@ -56,9 +56,9 @@ static __always_inline __u32 packet_type(const struct sk_buff *skb)
 static __always_inline void count_all(struct ks_tally *t, __u32 large, const struct sk_buff *skb,
 				      __u32 len)
 {
-	t->n[KS_C_NET_PACKETS]++;
-	t->n[KS_C_NET_BYTES] += len;
-	t->n[KS_C_NET_SEGMENTS] += len > large ? gso_segments(skb) : 1;
+	t->n[KS_TALLY(KS_C_NET_PACKETS)]++;
+	t->n[KS_TALLY(KS_C_NET_BYTES)] += len;
+	t->n[KS_TALLY(KS_C_NET_SEGMENTS)] += len > large ? gso_segments(skb) : 1;
 }
 
 /* Not kernel_word(): libbpf 1.1 can't link two objects that name the same kfunc. */

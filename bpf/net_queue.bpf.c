@@ -89,7 +89,7 @@ static __noinline void look_at_own(struct ks_nic_memo *m, const struct sk_buff *
 		return;
 	t = tally_here(m->rx ?: nic_all(m, KS_NET_RX));
 	if (t)
-		t->n[KS_C_NET_DHCP_REPLIES]++;
+		t->n[KS_TALLY(KS_C_NET_DHCP_REPLIES)]++;
 	bridge->asked_dhcp = 0;
 }
 
@@ -269,8 +269,8 @@ int net__net_dev_queue_btf(__u64 *ctx)
 	t = bpf_map_lookup_elem(&tallies, &r->tally);
 	if (!t)
 		return 0;
-	t->n[KS_C_NET_PACKETS]++;
-	t->n[KS_C_NET_BYTES] += skb->len;
+	t->n[KS_TALLY(KS_C_NET_PACKETS)]++;
+	t->n[KS_TALLY(KS_C_NET_BYTES)] += skb->len;
 	since = h->t[0];
 	now = since ? bpf_ktime_get_ns() : 0;
 	flight_like(&set->way[0], &r->flight, skb, now);

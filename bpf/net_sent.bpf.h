@@ -34,13 +34,13 @@ static __noinline void look_at_sent(__u32 nr, struct ks_tally *t, const void *he
 
 	if (protocol == ETH_P_ARP_BE) {
 		if (arp_operation(header) != ARP_REQUEST) {
-			t->n[KS_C_NET_ARP_REPLIES]++;
+			t->n[KS_TALLY(KS_C_NET_ARP_REPLIES)]++;
 			return;
 		}
-		t->n[KS_C_NET_ARP_REQUESTS]++;
+		t->n[KS_TALLY(KS_C_NET_ARP_REQUESTS)]++;
 		arp_asks(nr, header);
 	} else if (protocol == ETH_P_IP_BE && udp_ports(header) >> 16 == PORT_BOOTPS) {
-		t->n[KS_C_NET_DHCP_REQUESTS]++;
+		t->n[KS_TALLY(KS_C_NET_DHCP_REQUESTS)]++;
 		nic = nic_get(nr);
 		if (!nic)
 			return;
@@ -60,7 +60,8 @@ static __always_inline void count_sent(struct ks_tally *t, const struct ks_nic_m
 {
 	count_all(t, nic->large, skb, len);
 	if (type - PACKET_BROADCAST <= PACKET_MULTICAST - PACKET_BROADCAST)
-		t->n[type == PACKET_BROADCAST ? KS_C_NET_BROADCAST : KS_C_NET_MULTICAST]++;
+		t->n[type == PACKET_BROADCAST ? KS_TALLY(KS_C_NET_BROADCAST)
+					      : KS_TALLY(KS_C_NET_MULTICAST)]++;
 	if (type == PACKET_BROADCAST || skb->protocol == ETH_P_ARP_BE)
 		look_at_sent(nic->nr, t, header, skb->protocol);
 }

@@ -167,7 +167,7 @@ static __always_inline void tally_record(struct ks_tally *t, __u32 subject, __u3
 	barrier_var(which); /* or the verifier sees no bound */
 	if (which > KS_M_NET_RING_WAIT - KS_M_NET_HOP || ns == NOT_TIMED)
 		return;
-	n = &t->cell[KS_M_NET_HOP - KS_M_SUBJECTS + which];
+	n = &t->cell[KS_TALLY_CELL(KS_M_NET_HOP) + which];
 	if (!*n)
 		*n = cell_new(subject, metric, 0);
 	cell = cell_get(*n);
@@ -202,10 +202,10 @@ __weak __noinline __u32 net_hop(__u32 tap, __u32 parent, __u32 nic, __u32 len, _
 	t = tally_on(c, way);
 	if (!t)
 		return 0;
-	t->n[KS_C_NET_PACKETS]++;
-	t->n[KS_C_NET_BYTES] += len;
+	t->n[KS_TALLY(KS_C_NET_PACKETS)]++;
+	t->n[KS_TALLY(KS_C_NET_BYTES)] += len;
 	if (tap & HOP_OF_COPY)
-		t->n[KS_C_NET_COPIES]++;
+		t->n[KS_TALLY(KS_C_NET_COPIES)]++;
 	tally_record(t, way, KS_M_NET_HOP, ns);
 	return way;
 }

@@ -125,10 +125,10 @@ static __always_inline struct ks_tally *tally_here(__u32 subject)
 	return subject ? bpf_map_lookup_elem(&tallies, &at) : NULL;
 }
 
-/* The number of a tally's cell; 0: there is none left. metric: a constant from KS_M_SUBJECTS on. */
+/* The number of a tally's cell; 0: there is none left. metric: a constant from KS_M_NET_HOP on. */
 static __always_inline __u32 tally_cell(struct ks_tally *t, __u32 subject, const __u32 metric)
 {
-	__u32 *n = &t->cell[metric - KS_M_SUBJECTS];
+	__u32 *n = &t->cell[KS_TALLY_CELL(metric)];
 
 	if (!*n)
 		*n = cell_new(subject, metric, 0);

@@ -9,6 +9,11 @@
 
 void *array__map(const struct array *a, uint32_t first, uint32_t *ret_n)
 {
+	return array__map_some(a, first, UINT32_MAX, ret_n);
+}
+
+void *array__map_some(const struct array *a, uint32_t first, uint32_t most, uint32_t *ret_n)
+{
 	size_t page = sysconf(_SC_PAGESIZE), from, to, start;
 	uint32_t n = WINDOW_BYTES / a->elem;
 	char *p;
@@ -19,6 +24,8 @@ void *array__map(const struct array *a, uint32_t first, uint32_t *ret_n)
 	}
 	if (n > a->entries - first)
 		n = a->entries - first;
+	if (n > most)
+		n = most;
 	from = first * a->elem;
 	to = from + n * a->elem;
 	start = from / page * page;

@@ -21,6 +21,8 @@ struct array {
  * errno 0 when first is past the end, with another errno on failure. array__unmap() it.
  */
 void *array__map(const struct array *a, uint32_t first, uint32_t *ret_n);
+/* The same, but not more than most of them: to map takes time for each page. */
+void *array__map_some(const struct array *a, uint32_t first, uint32_t most, uint32_t *ret_n);
 void array__unmap(const struct array *a, void *p, uint32_t n);
 
 #endif

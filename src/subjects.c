@@ -34,7 +34,9 @@ static int each_tally(struct session *s, struct snap_subject *subject, size_t n,
 				if (window)
 					array__unmap(a, window, in_window);
 				first = at;
-				window = array__map(a, first, &in_window);
+				window = array__map_some(
+					a, first, subject[n - 1].number - subject[i].number + 1,
+					&in_window);
 				if (!window)
 					return errno ? -errno : -ERANGE;
 			}
@@ -46,10 +48,14 @@ static int each_tally(struct session *s, struct snap_subject *subject, size_t n,
 	return 0;
 }
 
+/* Of its domain's counters alone: see KS_TALLY(). */
 static void add_tally(struct snap_subject *subject, struct ks_tally *tally)
 {
-	for (int i = 0; i < KS_COUNTERS; i++)
-		subject->n[i] += tally->n[i];
+	bool disk = subject->who.domain == KS_D_DISK;
+	int first = disk ? 0 : KS_C_NET_PACKETS, end = disk ? KS_C_NET_PACKETS : KS_COUNTERS;
+
+	for (int i = first; i < end; i++)
+		subject->n[i] += tally->n[KS_TALLY(i)];
 }
 
 static struct snap_subject *find(struct snapshot *snap, uint32_t number)

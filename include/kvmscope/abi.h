@@ -263,14 +263,27 @@ struct ks_subject_slot {
 	__u64 since; /* when the number was taken, CLOCK_MONOTONIC ns; 0: it is not in use */
 };
 
-#define KS_M_SUBJECTS	    KS_M_DISK_Q2G /* the first metric of subjects */
-#define KS_SUBJECT_METRICS  (KS_METRICS - KS_M_SUBJECTS)
-#define KS_SUBJECTS_DEFAULT 1024
+#define KS_M_SUBJECTS	KS_M_DISK_Q2G /* the first metric of subjects */
+#define KS_SUBJECTS_MAX 16383	      /* of as many disks the kernel side can always know */
+
+/*
+ * There is one for each CPU and subject, and so they are small: a subject's counters are those of
+ * its domain, from the first of which they count. A disk's cell[0] leads to its histograms.
+ */
+#define KS_TALLY(counter)     ((counter) < KS_C_NET_PACKETS ? (counter) : (counter)-KS_C_NET_PACKETS)
+#define KS_TALLY_COUNTERS     12
+#define KS_TALLY_CELL(metric) ((metric)-KS_M_NET_HOP)
+#define KS_TALLY_CELLS	      (KS_METRICS - KS_M_NET_HOP)
 
 struct ks_tally {
-	__u64 n[KS_COUNTERS];
-	__u32 cell[KS_SUBJECT_METRICS]; /* 0: none yet */
+	__u64 n[KS_TALLY_COUNTERS]; /* by KS_TALLY() */
+	__u32 cell[KS_TALLY_CELLS]; /* by KS_TALLY_CELL(); 0: none yet */
 } __attribute__((aligned(64)));
+
+_Static_assert(KS_C_NET_PACKETS <= KS_TALLY_COUNTERS &&
+		       KS_COUNTERS - KS_C_NET_PACKETS <= KS_TALLY_COUNTERS,
+	       "a domain has more counters than a tally");
+_Static_assert(sizeof(struct ks_tally) == 128, "a tally is two cache lines");
 
 /*
  * Block I/O. A subject of KS_D_DISK: object is the disk's dev_t, part an operation; or KS_DISK_ALL,
@@ -371,7 +384,7 @@ struct ks_disk_more {
 } __attribute__((aligned(64)));
 
 /* A disk as a VM uses it, by the number of that subject. */
-#define KS_DISKS (2 * KS_SUBJECTS_DEFAULT) /* a power of two, with room for the last one */
+#define KS_DISKS (KS_SUBJECTS_MAX + 1) /* a power of two */
 
 struct ks_disk {
 	__u64 depth; /* requests with the driver */
