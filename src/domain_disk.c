@@ -20,7 +20,6 @@
 #include "util.h"
 #include "vms.h"
 
-#define NUMBERS	     (KS_SUBJECTS_DEFAULT + 1)
 #define SETS_PER_CPU 1024 /* of KS_DISK_WAYS places each */
 #define SETS_LEAST   8192
 #define SETS_MOST    65536
@@ -118,7 +117,8 @@ struct disk_state {
 	struct disk_mounts *mounts;
 	struct proc_ios *ios;
 	struct disk_images *images;
-	struct disk_flight *flight; /* by numbers of subjects */
+	struct disk_flight *flight; /* by numbers of subjects, */
+	uint32_t n_flight;	    /* which are so many */
 	struct disk_failures *failures;
 };
 
@@ -130,7 +130,6 @@ static void *open_state(const char *proc_root)
 	st->mounts = disk_mounts__new(proc_root);
 	st->ios = proc_ios__new(proc_root);
 	st->images = disk_images__new(proc_root);
-	st->flight = xcalloc(NUMBERS, sizeof(*st->flight));
 	st->failures = disk_failures__new();
 	return st;
 }
@@ -176,6 +175,10 @@ static void follow(void *state, struct session *s, struct vms *vms)
 	bool first = !st->session;
 
 	st->session = s;
+	if (first) {
+		st->n_flight = session__array(s, ARRAY_SUBJECTS)->entries;
+		st->flight = xcalloc(st->n_flight, sizeof(*st->flight));
+	}
 	disk_owners__push(st->owners, s, vms);
 	choose_way(st, first);
 }
@@ -199,7 +202,7 @@ static void sample(void *state, struct vms *vms)
 	disk_images__sample(st->images, vms);
 	if (!st->session)
 		return;
-	disk_flight__take(st->session, st->flight, NUMBERS);
+	disk_flight__take(st->session, st->flight, st->n_flight);
 	disk_failures__sample(st->failures, st->session);
 }
 
@@ -207,7 +210,8 @@ static bool busy(void *state, uint32_t subject)
 {
 	const struct disk_state *st = state;
 
-	return subject < NUMBERS && (st->flight[subject].requests || st->flight[subject].waiting);
+	return subject < st->n_flight &&
+	       (st->flight[subject].requests || st->flight[subject].waiting);
 }
 
 /* --- rows */
@@ -273,7 +277,7 @@ static void add_disk(const struct snap_subject *s, void *arg)
 	struct filler *fill = arg;
 	const struct disk_state *st = fill->ctx->state;
 	const unsigned int asked = session__modes(st->session) / TRACE_DISK_STAGES;
-	const struct disk_flight *f = &st->flight[s->number < NUMBERS ? s->number : 0];
+	const struct disk_flight *f = &st->flight[s->number < st->n_flight ? s->number : 0];
 	char name[DISK_NAME_MAX], alias[PATH_MAX], dev[24];
 	struct row *r;
 

@@ -201,6 +201,7 @@ int monitor__start(struct monitor *m, char **ret_error)
 	struct session_opts opts = {
 		.modes = m->opts.modes,
 		.max_vcpus = m->opts.max_vcpus,
+		.max_subjects = m->opts.max_subjects,
 		.filter = m->opts.n_patterns || m->opts.n_pids,
 		.fixed = m->opts.keep_programs,
 		.constants = m->opts.constants,

@@ -23,6 +23,7 @@ struct monitor_opts {
 	const char *const *report; /* domains that fill the VMs' rows; the same */
 	unsigned int modes;	   /* enum trace_mode, or'ed */
 	unsigned int max_vcpus;	   /* 0: by what runs here */
+	unsigned int max_subjects; /* 0: by the host's CPUs */
 	const void *opts;	   /* for the domains' report() */
 	struct vms_roots roots;
 	const struct session_constant *constants; /* of the programs: see session.h */

@@ -14,22 +14,6 @@
 #include "session_internal.h"
 #include "util.h"
 
-/* Kinds of exits that a vCPU shows on average, with room: see struct ks_cell for their size. */
-#define CELLS_PER_VCPU 16
-/* The average does not hold for a few vCPUs: each kind takes three cells once one was preempted. */
-#define CELLS_LEAST 512
-/* Room for details (ports, MSRs ...), where they are asked for. */
-#define CELLS_DETAILS 8192
-/*
- * Metrics that a subject shows, times CPUs that it shows them on: most show few on one or two. On a
- * large host its threads get around, so there are more.
- */
-#define CELLS_PER_SUBJECT	 6
-#define CELLS_PER_SUBJECT_OF_CPU 8 /* CPUs for each cell more */
-/* Disks' subjects have theirs together, see struct ks_disk_hists: one for each CPU it shows on. */
-#define DISK_HISTS	   1024
-#define DISK_HISTS_PER_CPU 32
-
 static void (*log_line)(const char *message);
 static char last_error[256]; /* of libbpf's messages: why a load failed */
 
@@ -122,50 +106,54 @@ bool session__is_fixed(const struct session *s)
 	return s->fixed;
 }
 
+static void find_sizes(struct session *s, const struct session_opts *opts,
+		       const struct domain *const *domains, size_t n, uint32_t cpus)
+{
+	struct session_needs needs = {
+		.cpus = cpus,
+		.vcpus = opts->max_vcpus ? opts->max_vcpus : SESSION_VCPUS_DEFAULT,
+		.subjects = opts->max_subjects,
+		.details = opts->modes & TRACE_DETAILS,
+	};
+
+	for (size_t i = 0; i < n; i++) {
+		needs.disk |= domains[i]->subjects == KS_D_DISK;
+		needs.net |= domains[i]->subjects && domains[i]->subjects != KS_D_DISK;
+	}
+	session_sizes__find(&s->sizes, &needs);
+}
+
 static int set_sizes(struct session *s, const struct session_opts *opts,
 		     const struct domain *const *domains, size_t n)
 {
-	uint32_t vcpus = opts->max_vcpus ? opts->max_vcpus : SESSION_VCPUS_DEFAULT;
-	uint32_t details = opts->modes & TRACE_DETAILS ? CELLS_DETAILS : 1;
-	uint32_t subjects = 0, hists = 1, with_cells = 0, per_subject, cells;
+	const struct session_sizes *z = &s->sizes;
 	int err = 0, cpus = libbpf_num_possible_cpus();
 
 	if (cpus < 0)
 		return cpus;
-	per_subject = MAX((uint32_t)cpus / CELLS_PER_SUBJECT_OF_CPU, CELLS_PER_SUBJECT);
-	for (size_t i = 0; i < n; i++) {
-		if (domains[i]->subjects)
-			subjects = KS_SUBJECTS_DEFAULT;
-		if (domains[i]->subjects == KS_D_DISK)
-			hists = MAX(DISK_HISTS, DISK_HISTS_PER_CPU * (uint32_t)cpus) + 1;
-		else if (domains[i]->subjects)
-			with_cells = KS_SUBJECTS_DEFAULT;
-	}
-	cells = vcpus * CELLS_PER_VCPU + CELLS_LEAST + details + with_cells * per_subject;
-
+	find_sizes(s, opts, domains, n, cpus);
 	/* number 0 stands for none, in all but the tallies */
-	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), vcpus + 1, 0};
-	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), cells + 1, 0};
+	s->arrays[ARRAY_VCPUS] = (struct array){-1, sizeof(struct ks_vcpu), z->vcpus, 0};
+	s->arrays[ARRAY_CELLS] = (struct array){-1, sizeof(struct ks_cell), z->cells, 0};
 	s->arrays[ARRAY_SUBJECTS] =
-		(struct array){-1, sizeof(struct ks_subject_slot), subjects + 1, 0};
-	s->arrays[ARRAY_TALLIES] =
-		(struct array){-1, sizeof(struct ks_tally), cpus * (subjects + 1), 0};
-	s->arrays[ARRAY_DISK_HISTS] = (struct array){-1, sizeof(struct ks_disk_hists), hists, 0};
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, vcpus + 1);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, vcpus);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, vcpus * 2);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.threads, vcpus);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.cells, cells + 1);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_cells, cells);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.details, details);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.adoptees, vcpus);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.subjects, subjects + 1);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.tallies, cpus * (subjects + 1));
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.subject_numbers, subjects + 1);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_subjects, subjects + 1);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.disk_hists, hists);
-	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_disk_hists, hists);
-	err = err ?: session__set(s, "cfg_subjects", subjects + 1);
+		(struct array){-1, sizeof(struct ks_subject_slot), z->subjects, 0};
+	s->arrays[ARRAY_TALLIES] = (struct array){-1, sizeof(struct ks_tally), z->tallies, 0};
+	s->arrays[ARRAY_DISK_HISTS] = (struct array){-1, sizeof(struct ks_disk_hists), z->hists, 0};
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.vcpus, z->vcpus);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_vcpus, z->vcpus - 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.slots, (z->vcpus - 1) * 2);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.threads, z->vcpus - 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.cells, z->cells);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_cells, z->cells - 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.details, z->details);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.adoptees, z->vcpus - 1);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.subjects, z->subjects);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.tallies, z->tallies);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.subject_numbers, z->subjects);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_subjects, z->subjects);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.disk_hists, z->hists);
+	err = err ?: bpf_map__set_max_entries(s->skel->maps.free_disk_hists, z->hists);
+	err = err ?: session__set(s, "cfg_subjects", z->subjects);
 	return err;
 }
 
@@ -287,6 +275,13 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 			*ret_error =
 				xasprintf("BPF programs can't be loaded: %s; " DESCRIPTORS_REMEDY,
 					  strerror(-err));
+		else if (err == -ENOMEM && strstr(last_error, "map"))
+			*ret_error = xasprintf(
+				"BPF maps can't be created: %s; they take %u MiB of the kernel's "
+				"memory: lower --max-subjects or --max-vcpus, or raise the limit "
+				"that this process has (MemoryMax= of a unit)",
+				strerror(-err),
+				(unsigned int)(session_sizes__bytes(&s->sizes) >> 20));
 		else
 			*ret_error = xasprintf("BPF programs can't be loaded: %s (%s)%s",
 					       strerror(-err), last_error, why);

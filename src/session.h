@@ -19,8 +19,10 @@ struct session;
 struct session_opts {
 	unsigned int modes;	/* enum trace_mode, or'ed */
 	unsigned int max_vcpus; /* slots for vCPUs; 0: a default */
-	bool filter;		/* there are VMs of which nothing is wanted: see vm_numbers.h */
-	bool fixed;		/* nothing can be attached once session__attach() has been called */
+	unsigned int
+		max_subjects; /* numbers for disks, interfaces and so on; 0: by the host's CPUs */
+	bool filter;	      /* there are VMs of which nothing is wanted: see vm_numbers.h */
+	bool fixed;	      /* nothing can be attached once session__attach() has been called */
 	/* constants of the programs: session__set(), after the domains' own */
 	const struct session_constant {
 		const char *name;

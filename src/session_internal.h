@@ -4,6 +4,7 @@
 #define KVMSCOPE_SESSION_INTERNAL_H
 
 #include "session.h"
+#include "session_sizes.h"
 #include "kvmscope.skel.h"
 
 struct session {
@@ -15,6 +16,7 @@ struct session {
 	uint64_t attached_at;
 	unsigned int modes;
 	bool fixed;
+	struct session_sizes sizes;
 	struct array arrays[SESSION_ARRAYS];
 };
 

@@ -170,7 +170,7 @@ static void check_coverage(struct report *r, struct session *s)
 static int check_load(struct report *r, struct features *f, const struct part *part,
 		      unsigned int modes)
 {
-	struct session_opts opts = {.modes = modes, .max_vcpus = 16};
+	struct session_opts opts = {.modes = modes, .max_vcpus = 16, .max_subjects = 64};
 	const struct domain *d = domain__find(part->domain);
 	uint64_t start = clock_ns(CLOCK_MONOTONIC);
 	struct session *s;

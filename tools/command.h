@@ -25,7 +25,7 @@ struct common {
 	size_t n_patterns;
 	pid_t *pids; /* -p */
 	size_t n_pids;
-	unsigned int max_vcpus;
+	unsigned int max_vcpus, max_subjects;
 	uint64_t interval_ns; /* 0: one report at the end */
 	uint64_t count;	      /* 0: until interrupted */
 	struct vms_roots roots;

@@ -27,6 +27,7 @@ enum {
 	OPT_COLOR = 256,
 	OPT_STRICT,
 	OPT_MAX_VCPUS,
+	OPT_MAX_SUBJECTS,
 	OPT_ROOTS,
 	OPT_USAGE,
 };
@@ -43,6 +44,8 @@ static const struct argp_option common_options[] = {
 	{"color", OPT_COLOR, "WHEN", 0, "auto, always or never (NO_COLOR is heeded)", 2},
 	{"strict", OPT_STRICT, NULL, 0, "Exit with 6 if data was lost", 3},
 	{"max-vcpus", OPT_MAX_VCPUS, "N", 0, "Room for N vCPUs (512)", 3},
+	{"max-subjects", OPT_MAX_SUBJECTS, "N", 0,
+	 "Room for N operations on disks and ways of packets (8192)", 3},
 	{"roots", OPT_ROOTS, "DIR", OPTION_HIDDEN, "Look for VMs in DIR/proc, DIR/sys, DIR/run", 3},
 	{"version", 'V', NULL, 0, "Print the version", 4},
 	{"help", '?', NULL, 0, "Print this", 4},
@@ -263,6 +266,12 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		c->max_vcpus = number(arg, SESSION_VCPUS_MAX);
 		if (!c->max_vcpus)
 			usage_error(p, "--max-vcpus takes 1 to %d, not '%.64s'", SESSION_VCPUS_MAX,
+				    arg);
+		break;
+	case OPT_MAX_SUBJECTS:
+		c->max_subjects = number(arg, KS_SUBJECTS_MAX);
+		if (!c->max_subjects)
+			usage_error(p, "--max-subjects takes 1 to %d, not '%.64s'", KS_SUBJECTS_MAX,
 				    arg);
 		break;
 	case OPT_ROOTS:

@@ -38,7 +38,7 @@ struct config {
 	double max_cpu;	     /* share of all CPUs; 0: no limit */
 	uint64_t interval_ns;
 	uint64_t cost_interval_ns, calm_ns;
-	unsigned int max_vcpus, max_connections;
+	unsigned int max_vcpus, max_subjects, max_connections;
 	struct ledger_opts ledger;
 	struct vms_roots roots;
 	int verbose;

@@ -25,6 +25,7 @@ enum {
 	OPT_INTERVAL,
 	OPT_MAX_CPU,
 	OPT_MAX_VCPUS,
+	OPT_MAX_SUBJECTS,
 	OPT_MAX_VMS,
 	OPT_MAX_SERIES,
 	OPT_MAX_VALUES,
@@ -47,6 +48,8 @@ static const struct argp_option options[] = {
 	{"max-cpu", OPT_MAX_CPU, "PERCENT", 0,
 	 "Of all CPUs, that tracing may cost (1); 0: no limit", 3},
 	{"max-vcpus", OPT_MAX_VCPUS, "N", 0, "Room for N vCPUs (1024)", 4},
+	{"max-subjects", OPT_MAX_SUBJECTS, "N", 0,
+	 "Room for N operations on disks and ways of packets (8192)", 4},
 	{"max-vms", OPT_MAX_VMS, "N", 0, "Series for N VMs (1000)", 4},
 	{"max-series", OPT_MAX_SERIES, "N", 0, "Series in all (100000)", 4},
 	{"max-values", OPT_MAX_VALUES, "N", 0, "Label sets of a VM in a family (24)", 4},
@@ -198,6 +201,11 @@ static const char *apply(struct config *c, int key, const char *arg)
 		if (!number(arg, 1, SESSION_VCPUS_MAX, &n))
 			return "is not 1 to 65536";
 		c->max_vcpus = (unsigned int)n;
+		return NULL;
+	case OPT_MAX_SUBJECTS:
+		if (!number(arg, 1, KS_SUBJECTS_MAX, &n))
+			return "is not 1 to 16383";
+		c->max_subjects = (unsigned int)n;
 		return NULL;
 	case OPT_MAX_VMS:
 		if (!number(arg, 1, 100000, &n))

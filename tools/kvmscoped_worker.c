@@ -156,8 +156,8 @@ static int start(struct worker *w, struct monitor_opts *how, char **ret_error)
 		if (err)
 			return err;
 		err = monitor__start(w->monitor, ret_error);
-		if (!err || err == -EPERM || err == -ENOMEM || descriptors__exhausted(err) ||
-		    w->config->domains || w->n_all == 1)
+		if (!err || err == -EPERM || descriptors__exhausted(err) || w->config->domains ||
+		    w->n_all == 1)
 			return err;
 		drop_domain(w, find_culprit(w, how->modes), *ret_error);
 		if (!w->n_all)
@@ -415,6 +415,7 @@ int worker__run(const struct worker_args *args)
 	struct monitor_opts how = {
 		.kind = "daemon",
 		.max_vcpus = args->config->max_vcpus,
+		.max_subjects = args->config->max_subjects,
 		.roots = args->config->roots,
 		.keep_programs = true,
 	};

@@ -368,6 +368,7 @@ int trace__run(const struct common *c, const struct command *cmd, const void *op
 		.report = cmd->report,
 		.modes = cmd->modes(opts),
 		.max_vcpus = c->max_vcpus,
+		.max_subjects = c->max_subjects,
 		.opts = opts,
 		.roots = c->roots,
 		.patterns = c->patterns,
