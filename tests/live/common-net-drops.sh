@@ -202,3 +202,55 @@ check_net_xdp() {
 		'nic("(host)"; "eth0"; "rx") | [.device_packets, .segments]'
 	same "it is said" '[["not_seen", 53]]' scope.out '[vm("(host)")[].findings[] | [.finding, .count]]'
 }
+
+# VMs come and go behind a bridge that filters what is for them. That counts under (host), and names the tap that it was
+# for: no VM leaves its numbers behind, and none finds the table full, nor eth0 under a number of its own.
+churn_net_vms=5
+
+run_net_drops_of_many() {
+	local i
+	net_begin
+	in_ns nft add table bridge f 2>/dev/null || skip "this kernel does not filter on bridges, or there is no nft"
+	in_ns nft add chain bridge f forward '{ type filter hook forward priority 0; policy drop; }'
+	net_vm world world wire/packet
+	scope_start scope net -j --max-subjects 10
+	for i in $(seq $churn_net_vms); do
+		tap_add "vnet$i"
+		net_vm "vm$i" "web$i" "vnet$i"
+		until_true 20 next_has '"name":"vnet'"$i"'"' || die "vnet$i is not found"
+		say world "frame $(frame $a $n)" "send 0 $((i * 10 + 1))"
+		say "vm$i" "frame $(frame $n $a)" "send 0 $((i * 10 + 3))"
+		scope_report scope $scope_pid
+		vm_kill $vm_pid
+		in_ns ip link del "vnet$i"
+		until_true 20 next_is_without '"name":"web'"$i"'"' || die "web$i is still there"
+	done
+	scope_end scope $scope_pid
+}
+
+check_net_drops_of_many() {
+	holds "room for all" scope.out '[complete, losses] | must(. == [true, {}])'
+	same "what was filtered, of whose" \
+		"$(for i in $(seq $churn_net_vms); do echo "[\"vnet$i\", $((i * 10 + 1))]"; done | paste -sd, | sed 's/.*/[&]/')" \
+		scope.out '[nics("(host)")[] | select(.name == "eth0").drops[] | [.toward, .count]] | group_by(.[0]) |
+			map([.[0][0], (map(.[1]) | add)])'
+	same "what guests sent" \
+		"$(for i in $(seq $churn_net_vms); do echo "[\"web$i\", $((i * 10 + 3))]"; done | paste -sd, | sed 's/.*/[&]/')" \
+		scope.out '[.[].vms[] | select(.name | startswith("web")) | [.name, ([.nics[].drops[].count] | add // 0)]] |
+			group_by(.[0]) | map([.[0][0], (map(.[1]) | add)])'
+	same "the NIC is one all the time" '[155, 155]' scope.out \
+		'[nics("(host)")[] | select(.name == "eth0") | [.packets, .device_packets]] | [(map(.[0]) | add), (map(.[1]) | add)]'
+}
+
+# One report more has such text.
+next_has() {
+	scope_report scope $scope_pid
+	case $(tail -n 1 scope.out) in
+	*"$1"*) ;;
+	*) return 1 ;;
+	esac
+}
+
+next_is_without() {
+	! next_has "$1"
+}
