@@ -43,6 +43,15 @@ check_more_vcpus_than_slots() {
 		'[complete, (losses | keys), losses.vcpu_slots_full > 0] | must(. == [false, ["vcpu_slots_full"], true])'
 }
 
+# Tables that are larger than this kernel's memory: that is told, how large, and what to do.
+run_tables_too_large() {
+	scope tables disk --max-vcpus 65536
+}
+
+check_tables_too_large() {
+	error_is tables 1 'they take 2[0-9]* MiB of the kernel.s memory: lower --max-subjects or --max-vcpus'
+}
+
 # --- filters
 
 run_filter() {
