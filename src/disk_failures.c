@@ -58,6 +58,19 @@ void disk_failures__sample(struct disk_failures *failures, const struct session 
 	}
 }
 
+void disk_failures__forget(struct disk_failures *failures, const struct session *s,
+			   uint32_t subject)
+{
+	int fd = session__map(s, "disk_errors");
+
+	for (size_t i = failures->n; i--;) {
+		if (failures->list[i].who.subject != subject)
+			continue;
+		bpf_map_delete_elem(fd, &failures->list[i].who);
+		failures->list[i] = failures->list[--failures->n];
+	}
+}
+
 /* blk_status_t (include/linux/blk_types.h): those below 14 have kept their numbers. */
 static const struct {
 	const char *name;

@@ -21,6 +21,12 @@ struct disk_flight {
  */
 int disk_flight__take(const struct session *s, struct disk_flight *list, size_t n);
 
+/*
+ * Forgets what is under way of that subject for so long: it will not end any more, or nobody waits
+ * for it. Returns how many requests, and bios without one.
+ */
+uint64_t disk_flight__give_up(const struct session *s, uint32_t subject, uint64_t age_ns);
+
 /* What the kernel calls the disk of that number, in buf of 32 bytes; "" when it is not known. */
 void disk_flight__name(const struct session *s, uint32_t number, char *buf);
 

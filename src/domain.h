@@ -146,6 +146,8 @@ struct domain {
 	 * given back like those of VMs that are gone. NULL: it never is.
 	 */
 	bool (*over)(void *state, const struct ks_subject *who);
+	/* What the domain has kept of this subject belongs to nobody any more. May be NULL. */
+	void (*give_back)(void *state, uint32_t subject);
 	/* Adds this domain's fields to the VM's row. */
 	void (*report)(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row);
 	/* Adds to the row "(host)", which is there if a domain has this. May be NULL. */

@@ -23,6 +23,7 @@
 #define SETS_PER_CPU 1024 /* of KS_DISK_WAYS places each */
 #define SETS_LEAST   8192
 #define SETS_MOST    65536
+#define GIVE_UP_NS   (30 * NSEC_PER_SEC)
 
 /* --- events */
 
@@ -206,12 +207,29 @@ static void sample(void *state, struct vms *vms)
 	disk_failures__sample(st->failures, st->session);
 }
 
+/*
+ * What a VM that is gone has had under way for long is given up: where the event of its end was
+ * skipped, and the device's requests are not used again, it would be there for ever, and the VM's
+ * row and numbers with it.
+ */
 static bool busy(void *state, uint32_t subject)
 {
 	const struct disk_state *st = state;
+	const struct disk_flight *f = &st->flight[subject];
 
-	return subject < st->n_flight &&
-	       (st->flight[subject].requests || st->flight[subject].waiting);
+	if (subject >= st->n_flight || !(f->requests || f->waiting))
+		return false;
+	if (f->oldest_ns >= GIVE_UP_NS)
+		session__lose(st->session, KS_L_DISK_ENDS,
+			      disk_flight__give_up(st->session, subject, GIVE_UP_NS));
+	return true;
+}
+
+static void give_back(void *state, uint32_t subject)
+{
+	const struct disk_state *st = state;
+
+	disk_failures__forget(st->failures, st->session, subject);
 }
 
 /* --- rows */
@@ -423,6 +441,7 @@ DOMAIN(domain_disk) = {
 	.close = close_state,
 	.follow = follow,
 	.busy = busy,
+	.give_back = give_back,
 	.report = report,
 	.report_host = report_host,
 	.note = note,

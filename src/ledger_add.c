@@ -259,7 +259,10 @@ static void add_row(struct ledger *l, const struct row *row, const struct vm *vm
 
 	w.account = vm ? account__of(l, vm) : account__shared(l, LEDGER_HOST);
 	w.account->seen = l->tick;
-	w.account->ended = vm && !vm->alive && !w.account->shared ? now : 0;
+	if (!vm || vm->alive || w.account->shared)
+		w.account->ended = 0;
+	else if (!w.account->ended)
+		w.account->ended = now;
 	if (vm)
 		take_info(l, w.account, row);
 	for (size_t i = 0; i < l->n_exports; i++) {

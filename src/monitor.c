@@ -296,6 +296,14 @@ static bool is_over(const struct snap_subject *subject, void *arg)
 	return r && r->domain->over && r->domain->over(r->state, &subject->who);
 }
 
+static void give_back(const struct snap_subject *subject, void *arg)
+{
+	const struct reporter *r = reporter_of(arg, subject);
+
+	if (r && r->domain->give_back)
+		r->domain->give_back(r->state, subject->number);
+}
+
 int monitor__report(struct monitor *m, bool final, struct report **ret, char **ret_error)
 {
 	struct snapshot *now;
@@ -319,7 +327,8 @@ int monitor__report(struct monitor *m, bool final, struct report **ret, char **r
 	delta__reclaim(delta, m->session);
 	vm_numbers__reclaim(
 		m->numbers, m->session, m->vms, delta,
-		&(const struct vm_numbers_asks){.busy = is_busy, .over = is_over, .arg = m});
+		&(const struct vm_numbers_asks){
+			.busy = is_busy, .over = is_over, .give_back = give_back, .arg = m});
 	delta__free(delta);
 	snapshot__free(m->before);
 	m->before = now;

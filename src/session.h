@@ -101,6 +101,7 @@ void session__forget_nics(const struct session *s);
 /* The first places of what is in flight, and with which element that array begins. */
 struct array session__first_bios(const struct session *s, uint32_t *ret_first);
 struct array session__first_requests(const struct session *s, uint32_t *ret_first);
+struct ks_disk_more *session__disk_more(const struct session *s);
 const struct ks_disk *session__disk(const struct session *s, uint32_t number);
 /* What CPUs remember: whose requests are; what is known of the disk of that number. */
 void session__forget_disk_memos(const struct session *s);
@@ -154,8 +155,9 @@ int session__adopt(struct session *s, const struct adoptee *list, size_t n);
  */
 int session__audit(struct session *s);
 
-/* What the kernel side lost, summed over CPUs. 0 or -errno. */
+/* What the kernel side lost, summed over CPUs, and what user space did. 0 or -errno. */
 int session__losses(const struct session *s, uint64_t losses[KS_LOSSES]);
+void session__lose(struct session *s, enum ks_loss what, uint64_t n);
 
 /*
  * The mapped arrays: of struct ks_vcpu, ks_cell, ks_subject_slot, ks_tally and ks_disk_hists. The

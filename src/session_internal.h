@@ -17,6 +17,7 @@ struct session {
 	unsigned int modes;
 	bool fixed;
 	struct session_sizes sizes;
+	uint64_t lost[KS_LOSSES]; /* by user space */
 	struct array arrays[SESSION_ARRAYS];
 };
 

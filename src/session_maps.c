@@ -154,12 +154,17 @@ int session__losses(const struct session *s, uint64_t losses[KS_LOSSES])
 	values = xcalloc(cpus, sizeof(*values));
 	for (__u32 i = 0; i < KS_LOSSES && !err; i++) {
 		err = bpf_map_lookup_elem(bpf_map__fd(s->skel->maps.losses), &i, values);
-		losses[i] = 0;
+		losses[i] = s->lost[i];
 		for (int cpu = 0; cpu < cpus && !err; cpu++)
 			losses[i] += values[cpu];
 	}
 	free(values);
 	return err;
+}
+
+void session__lose(struct session *s, enum ks_loss what, uint64_t n)
+{
+	s->lost[what] += n;
 }
 
 /* --- the mapped arrays */
@@ -270,6 +275,11 @@ struct array session__first_requests(const struct session *s, uint32_t *ret_firs
 {
 	return part_of_bss(s, s->skel->bss->first_requests, sizeof(struct ks_request),
 			   KS_DISK_FIRST, ret_first);
+}
+
+struct ks_disk_more *session__disk_more(const struct session *s)
+{
+	return (struct ks_disk_more *)&s->skel->bss->disk_more;
 }
 
 const struct ks_disk *session__disk(const struct session *s, uint32_t number)

@@ -111,10 +111,12 @@ void vm_numbers__reclaim(struct vm_numbers *numbers, struct session *s, struct v
 
 		if (!gone[vm] && !asks->over(subject, asks->arg))
 			continue;
-		if (!d->from || counted(subject) || asks->busy(subject, asks->arg))
+		if (!d->from || counted(subject) || asks->busy(subject, asks->arg)) {
 			kept[vm] = true;
-		else
-			subjects__give_back(s, d->to, subject);
+			continue;
+		}
+		asks->give_back(subject, asks->arg);
+		subjects__give_back(s, d->to, subject);
 	}
 	for (size_t i = 0; i < n; i++) {
 		uint16_t number = all[i]->number;

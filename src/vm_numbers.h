@@ -29,6 +29,7 @@ struct vm_numbers_asks {
 	bool (*busy)(const struct snap_subject *subject, void *arg); /* is it still written to? */
 	/* is it over, whether or not its VM runs? */
 	bool (*over)(const struct snap_subject *subject, void *arg);
+	void (*give_back)(const struct snap_subject *subject, void *arg); /* forget it */
 	void *arg;
 };
 

@@ -422,6 +422,61 @@ check_disk_stuck() {
 	holds "and done" scope.out ".[$(cat stuck):] | "'[disk("db1"; "dm-0"; "read") | [.count, .in_flight]] | must(. == [[1, 0]])'
 }
 
+# What a VM leaves that is gone: failures under its numbers; and a request that will never end, for the event was
+# skipped and the device went away, which nothing but a look for its kind tells. It is planted here.
+plant_request() { # SUBJECT
+	local zeros='0 0 0 0 0 0 0 0'
+	# shellcheck disable=SC2046 # bytes: rq, bio, q, g, i, d, d_first, op, disk, state; and three places more
+	bpftool map update name disk_requests key 0 0 0 0 value 1 0 0 0 0 0 0 0 $zeros 1 0 0 0 0 0 0 0 $zeros $zeros $zeros $zeros \
+		$(($1 % 256)) $(($1 / 256)) 0 0 2 0 0 0 $(for _ in $(seq 24); do echo "$zeros"; done)
+}
+
+# The number of what a VM has read.
+reads_subject() {
+	bpftool map dump name subject_numbers | tr -dc 'a-z0-9:\n' | awk -F: '
+		/^part/ { part = $2 } /^vm/ { vm = $2 } /^domain/ { domain = $2 }
+		/^value/ && vm > 0 && domain == 1 && part == 0 { print $2 }'
+}
+
+errors_left() {
+	bpftool map dump name disk_errors | grep -c status || true
+}
+
+is_up_for_long() {
+	[ "$(cut -d. -f1 /proc/uptime)" -ge 31 ]
+}
+
+run_disk_given_up() {
+	local number
+	command -v bpftool >/dev/null || skip "no bpftool"
+	null_disk nullb0 queue_mode=2 irqmode=1 size=1 badblocks=+0-7
+	vm_start vm db1 $few_ops --disk /dev/nullb0 --disk-reads 1009
+	scope_start scope disk -j
+	vm_go vm
+	vm_end vm "$vm_pid"
+	until_true 60 is_up_for_long
+	number=$(reads_subject)
+	[ -n "$number" ] || skip "bpftool does not tell what is in the map"
+	plant_request "$number"
+	errors_left >errors
+	until_true 20 is_forgotten || die "db1 is still there"
+	errors_left >>errors
+	scope_end scope $scope_pid
+	null_end nullb0
+}
+
+is_forgotten() {
+	scope_report scope $scope_pid
+	! tail -n 1 scope.out | grep -q '"name":"db1"'
+}
+
+check_disk_given_up() {
+	same "it was counted" 1009 scope.out '[disk("db1"; "nullb0"; "read").count] | add'
+	holds "in flight as long as it is known" scope.out '[disk("db1"; "nullb0"; "read").in_flight] | must(.[0] == 1)'
+	holds "given up, once, and told" scope.out '[complete, losses] | must(. == [false, {"disk_ends_missed": 1}])'
+	same "failures that are remembered" '[1, 0]' errors '.'
+}
+
 # --- against peers, in the same run
 
 run_icount_disk_against_peers() {
