@@ -80,8 +80,15 @@ size_t vm_numbers__sync(struct vm_numbers *numbers, struct session *s, struct vm
 		else if (!before || before == KS_VM_IGNORED)
 			vm->number = take(numbers);
 		unnumbered += !vm->number;
-		if (vm->number != before)
-			bpf_map_update_elem(table, &tgid, &vm->number, BPF_ANY);
+		if (vm->number != before &&
+		    bpf_map_update_elem(table, &tgid, &vm->number, BPF_ANY)) {
+			/* no room, be it for one that nobody asked for: the next time again */
+			session__lose(s, KS_L_MAP, 1);
+			if (vm->number < KS_VMS_MAX)
+				numbers->of[vm->number].used = numbers->of[vm->number].told = false;
+			vm->number = before;
+			unnumbered++;
+		}
 	}
 	return unnumbered;
 }
