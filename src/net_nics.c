@@ -84,9 +84,8 @@ static uint32_t take_number(struct net_nics *n)
 		uint32_t number = (n->last + i - 1) % (KS_NICS - 1) + 1;
 		const struct net_nic *nic = &n->nic[number];
 
-		if (nic->netns &&
-		    (nic->alive || nic->rests || nic->ended + 2 >= n->report ||
-		     nic->used + 2 >= n->report))
+		if (nic->netns && (nic->alive || nic->rests || nic->ended + 2 >= n->report ||
+				   nic->used + 2 >= n->report))
 			continue;
 		n->last = number;
 		return number;

@@ -35,7 +35,7 @@ struct net_nic {
 	struct net_counters before, now;
 	struct net_counters rested; /* when it began to */
 	unsigned int ended;	    /* at which report it was gone */
-	unsigned int used;  /* the last report that had something of it */
+	unsigned int used;	    /* the last report that had something of it */
 	/* net_memory.h: by direction */
 	uint64_t alone[2]; /* packets for one alone since the last one the other way, */
 	uint64_t last[2];  /* and when there was one; 0: never */
@@ -54,11 +54,11 @@ struct net_nics {
 	unsigned int report; /* how many there have been */
 	size_t unnumbered;   /* interfaces for which there was no number */
 	size_t n_resting;
-	size_t missing;	     /* VMs' interfaces that are in no namespace that is open, */
-	unsigned int looks;  /* and since when all others have not been looked through */
-	char *lost;	     /* their names, for people; NULL: none */
-	struct ks_nic *map;  /* the kernel's, once there is a session */
-	uint16_t *places;    /* likewise, by ifindex */
+	size_t missing;	    /* VMs' interfaces that are in no namespace that is open, */
+	unsigned int looks; /* and since when all others have not been looked through */
+	char *lost;	    /* their names, for people; NULL: none */
+	struct ks_nic *map; /* the kernel's, once there is a session */
+	uint16_t *places;   /* likewise, by ifindex */
 	struct ks_net_cpu *cpus;
 	size_t n_cpus;
 	struct ks_flights *flights;
