@@ -45,7 +45,7 @@ static const struct argp_option common_options[] = {
 	{"strict", OPT_STRICT, NULL, 0, "Exit with 6 if data was lost", 3},
 	{"max-vcpus", OPT_MAX_VCPUS, "N", 0, "Room for N vCPUs (512)", 3},
 	{"max-subjects", OPT_MAX_SUBJECTS, "N", 0,
-	 "Room for N operations on disks and ways of packets (8192)", 3},
+	 "Room for N disk operations, ways of packets (8192)", 3},
 	{"roots", OPT_ROOTS, "DIR", OPTION_HIDDEN, "Look for VMs in DIR/proc, DIR/sys, DIR/run", 3},
 	{"version", 'V', NULL, 0, "Print the version", 4},
 	{"help", '?', NULL, 0, "Print this", 4},

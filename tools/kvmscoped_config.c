@@ -49,7 +49,7 @@ static const struct argp_option options[] = {
 	 "Of all CPUs, that tracing may cost (1); 0: no limit", 3},
 	{"max-vcpus", OPT_MAX_VCPUS, "N", 0, "Room for N vCPUs (1024)", 4},
 	{"max-subjects", OPT_MAX_SUBJECTS, "N", 0,
-	 "Room for N operations on disks and ways of packets (8192)", 4},
+	 "Room for N disk operations, ways of packets (8192)", 4},
 	{"max-vms", OPT_MAX_VMS, "N", 0, "Series for N VMs (1000)", 4},
 	{"max-series", OPT_MAX_SERIES, "N", 0, "Series in all (100000)", 4},
 	{"max-values", OPT_MAX_VALUES, "N", 0, "Label sets of a VM in a family (24)", 4},
