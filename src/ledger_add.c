@@ -67,6 +67,8 @@ static void take_field(const struct walk *w, const struct field *field)
 	struct family *f;
 	size_t at = 0;
 
+	if (field->kind == FIELD_NULL) /* nor does it tell what the family is */
+		return;
 	f = family__by_info(w->l,
 			    field->kind == FIELD_HIST ? FAMILY_HISTOGRAM
 			    : e->gauge		      ? FAMILY_GAUGE

@@ -47,6 +47,38 @@ static void test_adds_up(void **state)
 	ledger__free(l);
 }
 
+/* A time that was not taken does not make a counter of its histogram. */
+static void test_not_measured(void **state)
+{
+	struct ledger *l = sample_ledger(10, 1000, 10);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+	struct report *r = report__new("daemon");
+	struct row *row = row__add(&r->top, "vms"), *exit;
+	struct family *const *f;
+	size_t n;
+
+	row__text(row, "name", a->name);
+	row__u64(row, "pid", (uint64_t)a->pid);
+	row__text(row, "platform", "qemu");
+	exit = row__add(row, "exits");
+	row__text(exit, "reason", "io");
+	row__u64(exit, "count", 3);
+	row__null(exit, "latency");
+	ledger__add(l, r, vms, NSEC_PER_SEC);
+	report__free(r);
+	assert_int_equal(value(l, "kvmscope_exit_handling_seconds", "web1", "io"), -1);
+	sample_add(l, vms, a, "io", 4, 2);
+	assert_int_equal(exits(l, "web1", "io"), 7);
+	assert_int_equal(value(l, "kvmscope_exit_handling_seconds", "web1", "io"), 4);
+	n = ledger__families(l, &f);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(f[i]->type == FAMILY_HISTOGRAM,
+				 !strcmp(f[i]->name, "kvmscope_exit_handling_seconds"));
+	vms__close(vms);
+	ledger__free(l);
+}
+
 static void test_grace_and_heirs(void **state)
 {
 	struct ledger *l = sample_ledger(10, 1000, 10);
@@ -302,6 +334,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_adds_up),
+		cmocka_unit_test(test_not_measured),
 		cmocka_unit_test(test_grace_and_heirs),
 		cmocka_unit_test(test_restart_within_a_reading),
 		cmocka_unit_test(test_same_names),
