@@ -169,23 +169,78 @@ int text__columns(const struct text *t, const char *s)
 	return columns;
 }
 
-const char *text__cut(struct text *t, const char *s, int max)
+/* What stands where a text was cut; "" where it would leave no room. */
+static const char *cut_mark(const struct text *t, int max)
 {
 	const char *mark = t->opts.unicode ? "…" : "...";
-	int columns = text__columns(t, s), mark_columns = text__columns(t, mark);
+
+	return text__columns(t, mark) > max ? "" : mark;
+}
+
+int text__cut_room(const struct text *t, int max)
+{
+	return MAX(max - text__columns(t, cut_mark(t, max)), 0);
+}
+
+/* The end of an escaped text, as much of it as fits into max columns. */
+static const char *end_of(const struct text *t, const char *s, int max)
+{
+	int left = text__columns(t, s), columns;
+	locale_t old = uselocale(t->locale);
+	size_t len;
+	uint32_t cp;
+
+	for (; *s; s += len) {
+		len = utf8__decode(s, strlen(s), &cp);
+		columns = columns_of(t, cp);
+		if (left <= max && columns) /* an accent goes with what it stood on */
+			break;
+		left -= columns;
+	}
+	uselocale(old);
+	return s;
+}
+
+size_t text__cut_at(const struct text *t, const char *s, int head, int max, const char **ret_end)
+{
+	int columns;
+	size_t n = fit(t, s, head, &columns);
+
+	*ret_end = end_of(t, s + n, max - columns);
+	return n;
+}
+
+const char *text__cut_to(struct text *t, const char *s, int head, int max)
+{
+	int room = text__cut_room(t, max);
+	const char *end;
 	size_t n;
 
-	if (columns <= max)
+	if (text__columns(t, s) <= max)
 		return s;
-	if (max < mark_columns)
-		mark = "";
-	n = fit(t, s, *mark ? max - mark_columns : max, &columns);
-	return text__keep(t, xasprintf("%.*s%s", (int)n, s, mark));
+	n = text__cut_at(t, s, MIN(head, room), room, &end);
+	return text__keep(t, xasprintf("%.*s%s%s", (int)n, s, cut_mark(t, max), end));
+}
+
+const char *text__cut(struct text *t, const char *s, int max)
+{
+	int columns;
+	size_t n;
+
+	if (text__columns(t, s) <= max)
+		return s;
+	n = fit(t, s, text__cut_room(t, max), &columns);
+	return text__keep(t, xasprintf("%.*s%s", (int)n, s, cut_mark(t, max)));
 }
 
 const char *text__safe(struct text *t, const char *s, int max_columns)
 {
 	return text__cut(t, text__escape(t, s), max_columns);
+}
+
+const char *text__name(struct text *t, const char *s, int max_columns)
+{
+	return text__cut_to(t, text__escape(t, s), text__cut_room(t, max_columns) / 2, max_columns);
 }
 
 const char *text__repeat(struct text *t, const char *s, int n)
@@ -242,7 +297,24 @@ void text__newline(struct text *t)
 	append(t, "\n", 1);
 }
 
-/* Puts an escaped text on as many lines as it needs, broken at blanks, the rest indented. */
+/*
+ * Where to break a text of which n bytes fit: between two of the parts that a heading has (which
+ * are three blanks apart), for "ms" or "100 %" alone on a line says nothing; else, and where that
+ * would leave more than half of the line empty, at a blank.
+ */
+static size_t break_at(const char *s, size_t n, size_t blanks)
+{
+	size_t end;
+
+	for (end = n; end > MAX(blanks, n / 2); end--)
+		if (!strncmp(s + end, "   ", 3) && s[end - 1] != ' ')
+			return end;
+	for (end = n; end > blanks && s[end] != ' '; end--)
+		;
+	return end;
+}
+
+/* Puts an escaped text on as many lines as it needs, the rest indented. */
 static void wrap(struct text *t, enum text_color c, const char *s)
 {
 	size_t blanks = strspn(s, " "), n, end;
@@ -250,10 +322,7 @@ static void wrap(struct text *t, enum text_color c, const char *s)
 
 	do {
 		n = fit(t, s, t->opts.width - lead, &columns);
-		end = n;
-		if (s[n])
-			while (end > blanks && s[end] != ' ')
-				end--;
+		end = s[n] ? break_at(s, n, blanks) : n;
 		if (end <= blanks)
 			end = n; /* one word wider than the line */
 		text__pad(t, lead);

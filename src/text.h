@@ -14,7 +14,11 @@
 #include <stdio.h>
 #include "sink.h"
 
-enum text_align { TEXT_LEFT, TEXT_RIGHT };
+enum text_align {
+	TEXT_LEFT,
+	TEXT_RIGHT,
+	TEXT_NAME /* left; what differs stays different when it is cut */
+};
 enum text_color { TEXT_PLAIN, TEXT_BOLD, TEXT_DIM, TEXT_RED, TEXT_YELLOW, TEXT_GREEN };
 
 struct text;
@@ -40,6 +44,8 @@ __attribute__((format(printf, 2, 3))) const char *text__format(struct text *t, c
 /* s escaped (NULL: a dash), cut to max columns (with "..." or its Unicode form at the cut). The
  * result lives until text__end(), and may go into a cell or a line. */
 const char *text__safe(struct text *t, const char *s, int max_columns);
+/* The same for a name: it is cut in its middle, for many names differ at their ends alone. */
+const char *text__name(struct text *t, const char *s, int max_columns);
 
 /*
  * Numbers at three significant digits; a dash where a thing did not happen is the caller's
@@ -68,13 +74,19 @@ const char *text__dash(struct text *t);
  * opts->quiet. Cells of a right-aligned column are aligned at their number's end, with room for
  * the units behind it:  41.2 k
  *                      120
- * If the table is wider than opts->width, left-aligned columns of more than 36 columns are cut to
- * these; then columns with a priority above 0 are left out, the highest priority first, the
- * rightmost of these first; then left-aligned ones are cut further, the widest first.
+ * If the table is wider than opts->width, TEXT_SPARE columns with nothing but dashes are left out,
+ * the rightmost first; left-aligned columns of more than 36 columns are cut to these; columns
+ * with a priority above 0 are left out, the highest priority first, the rightmost of these first;
+ * cells that have a shorter form take it; then left-aligned ones are cut further, the widest
+ * first. Names are cut in the middle, or wherever else they stay different; where that takes
+ * more room, the others pay for it.
  */
+#define TEXT_SPARE (-1) /* a priority */
 void text__table(struct text *t, int indent);
 void text__column(struct text *t, const char *title, enum text_align align, int priority);
 void text__cell(struct text *t, const char *s); /* escaped; NULL: a dash */
+/* shorter: what says less, for where there is no room for s. */
+void text__cell_or(struct text *t, const char *s, const char *shorter);
 void text__cell_color(struct text *t, const char *s, enum text_color c);
 void text__table_end(struct text *t);
 

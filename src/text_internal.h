@@ -30,6 +30,13 @@ const char *text__escape(struct text *t, const char *s);
 int text__columns(const struct text *t, const char *s);
 /* An escaped text, cut to max columns where it has more. */
 const char *text__cut(struct text *t, const char *s, int max);
+/* The same, with what is left out behind the first head columns and not at the end. */
+const char *text__cut_to(struct text *t, const char *s, int head, int max);
+/* Columns that are left for a text when it is cut to max, beside the mark that says so. */
+int text__cut_room(const struct text *t, int max);
+/* What text__cut_to() keeps of one: returns how many bytes of its start fit into head columns,
+ * and sets *ret_end to as much of its end as, with these, fits into max. */
+size_t text__cut_at(const struct text *t, const char *s, int head, int max, const char **ret_end);
 /* s n times. */
 const char *text__repeat(struct text *t, const char *s, int n);
 

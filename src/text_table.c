@@ -15,7 +15,9 @@ struct cell {
 	const char *s;
 	enum text_color color;
 	int columns;
-	int number; /* of these, up to the unit */
+	int number;	     /* of these, up to the unit */
+	const char *shorter; /* NULL: there is no such form */
+	bool none;	     /* a dash */
 };
 
 struct column {
@@ -24,7 +26,9 @@ struct column {
 	int priority;
 	bool hidden;
 	int width;
-	int unit; /* of the width, what numbers leave free for the widest unit */
+	int least; /* a width that it must not be cut below */
+	int head;  /* of names that are cut: how much of their start is left */
+	int unit;  /* of the width, what numbers leave free for the widest unit */
 };
 
 struct text_table {
@@ -60,6 +64,7 @@ void text__column(struct text *t, const char *title, enum text_align align, int 
 		.title = text__escape(t, title),
 		.align = align,
 		.priority = priority,
+		.head = -1,
 	};
 }
 
@@ -85,8 +90,7 @@ void text__cell_color(struct text *t, const char *s, enum text_color c)
 		table->cell = xreallocarray(table->cell, table->n_cells ? 2 * table->n_cells : 1,
 					    sizeof(*cell));
 	cell = &table->cell[table->n_cells++];
-	cell->s = text__escape(t, s);
-	cell->color = c;
+	*cell = (struct cell){.s = text__escape(t, s), .color = c, .none = !s};
 	cell->columns = text__columns(t, cell->s);
 	cell->number = number_columns(t, cell->s, cell->columns);
 }
@@ -94,6 +98,13 @@ void text__cell_color(struct text *t, const char *s, enum text_color c)
 void text__cell(struct text *t, const char *s)
 {
 	text__cell_color(t, s, TEXT_PLAIN);
+}
+
+void text__cell_or(struct text *t, const char *s, const char *shorter)
+{
+	text__cell(t, s);
+	if (shorter)
+		t->table->cell[t->table->n_cells - 1].shorter = text__escape(t, shorter);
 }
 
 static void measure(struct text *t, struct text_table *table)
@@ -107,11 +118,11 @@ static void measure(struct text *t, struct text_table *table)
 		for (at = i; at < table->n_cells; at += table->n_columns) {
 			const struct cell *cell = &table->cell[at];
 
-			if (column->align == TEXT_LEFT) {
-				column->width = MAX(column->width, cell->columns);
-			} else {
+			if (column->align == TEXT_RIGHT) {
 				number = MAX(number, cell->number);
 				column->unit = MAX(column->unit, cell->columns - cell->number);
+			} else {
+				column->width = MAX(column->width, cell->columns);
 			}
 		}
 		if (column->align == TEXT_RIGHT)
@@ -142,8 +153,9 @@ static void narrow(struct text_table *table, int width, int floor)
 		widest = NULL;
 		for (i = 0; i < table->n_columns; i++) {
 			column = &table->column[i];
-			if (column->align == TEXT_LEFT && !column->hidden &&
-			    column->width > (widest ? widest->width : floor))
+			if (column->align != TEXT_RIGHT && !column->hidden &&
+			    column->width > MAX(floor, column->least) &&
+			    (!widest || column->width > widest->width))
 				widest = column;
 		}
 		if (!widest)
@@ -169,11 +181,142 @@ static bool hide_one(struct text_table *table)
 	return least;
 }
 
+static bool is_empty(const struct text_table *table, size_t column)
+{
+	size_t at;
+
+	for (at = column; at < table->n_cells; at += table->n_columns)
+		if (!table->cell[at].none)
+			return false;
+	return true;
+}
+
+/* Hides columns that tell nothing, as far as the table is too wide. */
+static void hide_empty(struct text_table *table, int width)
+{
+	size_t i;
+
+	for (i = table->n_columns; i-- && table_width(table) > width;)
+		if (table->column[i].priority == TEXT_SPARE && is_empty(table, i))
+			table->column[i].hidden = true;
+}
+
+/* Takes the shorter forms of a column's cells where the table is too wide. */
+static void shorten(struct text *t, struct text_table *table, size_t i, int width)
+{
+	struct column *column = &table->column[i];
+	int room = column->width - (table_width(table) - width);
+	size_t at;
+
+	if (column->hidden || room >= column->width)
+		return;
+	column->width = text__columns(t, column->title);
+	for (at = i; at < table->n_cells; at += table->n_columns) {
+		struct cell *cell = &table->cell[at];
+
+		if (cell->shorter && cell->columns > room) {
+			cell->s = cell->shorter;
+			cell->columns = text__columns(t, cell->s);
+		}
+		column->width = MAX(column->width, cell->columns);
+	}
+}
+
+/* --- names that must stay different when they are cut */
+
+/* A name, and what of it is left: so many bytes of its start, and its end. */
+struct name {
+	const char *s, *end;
+	size_t n;
+	int columns;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->s, ((const struct name *)b)->s);
+}
+
+static int by_rest(const void *a, const void *b)
+{
+	const struct name *x = a, *y = b;
+	int differ = memcmp(x->s, y->s, MIN(x->n, y->n));
+
+	if (!differ)
+		differ = (x->n > y->n) - (x->n < y->n);
+	return differ ? differ : strcmp(x->end, y->end);
+}
+
+/* Do they differ when their first head columns, and room in all, are left of them? */
+static bool differ(const struct text *t, struct name *names, size_t n, int head, int width)
+{
+	int room = text__cut_room(t, width);
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		names[i].n = strlen(names[i].s);
+		names[i].end = "";
+		if (names[i].columns > width)
+			names[i].n = text__cut_at(t, names[i].s, head, room, &names[i].end);
+	}
+	qsort(names, n, sizeof(*names), by_rest);
+	for (i = 1; i < n; i++)
+		if (!by_rest(&names[i - 1], &names[i]))
+			return false;
+	return true;
+}
+
+/* Where to cut them to that width, from the middle outwards; -1: they would not differ. */
+static int find_head(const struct text *t, struct name *names, size_t n, int width)
+{
+	int room = text__cut_room(t, width), i;
+
+	for (i = 0; i <= room; i++) {
+		int head = room / 2 + (i % 2 ? -(i + 1) / 2 : i / 2);
+
+		if (head >= 0 && head <= room && differ(t, names, n, head, width))
+			return head;
+	}
+	return -1;
+}
+
+/* A column of names gets as much room as they need to differ, if the others can spare it. */
+static void keep_apart(struct text *t, struct text_table *table, size_t column, int width)
+{
+	struct column *c = &table->column[column];
+	struct name *names = xcalloc(table->n_cells / table->n_columns + 1, sizeof(*names));
+	size_t n = 0, different = 0, at;
+	int widest = 0;
+
+	for (at = column; at < table->n_cells; at += table->n_columns)
+		names[n++] = (struct name){table->cell[at].s, "", 0, table->cell[at].columns};
+	qsort(names, n, sizeof(*names), by_name);
+	for (at = 0; at < n; at++) {
+		if (!at || strcmp(names[at].s, names[different - 1].s))
+			names[different++] = names[at];
+		widest = MAX(widest, names[at].columns);
+	}
+	for (; c->width < widest; c->width++) {
+		c->head = find_head(t, names, different, c->width);
+		c->least = c->width;
+		if (c->head >= 0)
+			break;
+		narrow(table, width - 1, MIN_COLUMN);
+		if (table_width(table) >= width) { /* the others can't */
+			c->head = text__cut_room(t, c->width) / 2;
+			break;
+		}
+	}
+	free(names);
+}
+
+/* --- output */
+
 /* Puts one cell, and its column's blanks around it; at is where the line has come to. */
 static void put_cell(struct text *t, const struct column *column, const struct cell *cell, int *at)
 {
 	int room = MIN(column->width, t->opts.width - *at), before = 0, columns;
-	const char *s = text__cut(t, cell->s, room);
+	const char *s = column->head < 0 ? text__cut(t, cell->s, room)
+					 : text__cut_to(t, cell->s, column->head, room);
 
 	columns = text__columns(t, s);
 	if (column->align == TEXT_RIGHT) {
@@ -235,10 +378,16 @@ void text__table_end(struct text *t)
 
 	if (table->n_columns && table->n_cells) {
 		measure(t, table);
+		hide_empty(table, t->opts.width);
 		narrow(table, t->opts.width, FAIR_COLUMN);
 		while (table_width(table) > t->opts.width && hide_one(table))
 			;
+		for (at = 0; at < table->n_columns; at++)
+			shorten(t, table, at, t->opts.width);
 		narrow(table, t->opts.width, MIN_COLUMN);
+		for (at = 0; at < table->n_columns; at++)
+			if (table->column[at].align == TEXT_NAME && !table->column[at].hidden)
+				keep_apart(t, table, at, t->opts.width);
 		if (!t->opts.quiet)
 			put_titles(t, table);
 		for (at = 0; at < table->n_cells; at += table->n_columns)

@@ -56,6 +56,40 @@ static void test_safe(void **state)
 	forget();
 }
 
+/* In the middle, where the ends tell more than what is between. */
+static void test_name(void **state)
+{
+	start(&unicode);
+	assert_string_equal(text__name(t, "web1", 4), "web1");
+	assert_string_equal(text__name(t, "instance-0000001a", 10), "inst…0001a");
+	assert_string_equal(text__name(t, "数据库数据库-1", 8), "数…库-1");
+	assert_string_equal(text__name(t, "aaaaaae\u0301\u0301", 4), "a…ae\u0301\u0301");
+	assert_string_equal(text__name(t, "bbbbbe\u0301\u0301bb", 4), "b…bb");
+	assert_string_equal(text__name(t, "abc", 1), "…");
+	assert_string_equal(text__name(t, "abc", 0), "");
+	stop();
+	forget();
+	start(&ascii);
+	assert_string_equal(text__name(t, "instance-0000001a", 10), "ins...001a");
+	assert_string_equal(text__name(t, "abcdefgh", 2), "ah");
+	stop();
+	forget();
+}
+
+/* A heading is broken between its parts. */
+static void test_heading(void **state)
+{
+	struct sink_opts narrow = {.unicode = true, .width = 40};
+
+	start(&narrow);
+	text__line(t, "a-rather-long-name   qemu   206 k exits in 5.00 s   coverage 100 %%");
+	text__line(t, "ok   what follows here is a sentence that goes on");
+	assert_written("a-rather-long-name   qemu\n"
+		       "  206 k exits in 5.00 s   coverage 100 %\n"
+		       "ok   what follows here is a sentence\n"
+		       "  that goes on\n");
+}
+
 /* A C library without C.UTF-8: what is drawn stays, what has an unknown width does not. */
 static void test_no_locale(void **state)
 {
@@ -192,6 +226,107 @@ static void test_table_long_name(void **state)
 		"  db1                                     120    –                  < 0.1 %\n");
 }
 
+/* A table like the summary's, of VMs with these names and of one with a short one. */
+static void fill_names(const char *const *names, size_t n)
+{
+	text__table(t, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
+	text__column(t, "vCPUs", TEXT_RIGHT, 1);
+	text__column(t, "most costly", TEXT_LEFT, 0);
+	text__column(t, "block", TEXT_RIGHT, TEXT_SPARE);
+	text__column(t, "steal", TEXT_RIGHT, 0);
+	for (size_t i = 0; i < n; i++) {
+		text__cell(t, names[i]);
+		text__cell(t, "4");
+		text__cell_or(t, i ? "io 38 %, msr 22 %" : "hlt 90 %", i ? "io 38 %" : NULL);
+		text__cell(t, NULL);
+		text__cell(t, NULL);
+	}
+	text__table_end(t);
+}
+
+/* What tells nothing goes first; then what may; then the longer forms; names are cut last. */
+static void test_table_names(void **state)
+{
+	static const char *const names[] = {"instance-0000001a", "instance-0000001b", "db1"};
+	struct sink_opts opts = {.unicode = true, .width = 60};
+
+	start(&opts);
+	fill_names(names, ARRAY_SIZE(names));
+	assert_written("VM                 vCPUs  most costly        block  steal\n"
+		       "instance-0000001a      4  hlt 90 %               –      –\n"
+		       "instance-0000001b      4  io 38 %, msr 22 %      –      –\n"
+		       "db1                    4  io 38 %, msr 22 %      –      –\n");
+	opts.width = 50;
+	start(&opts);
+	fill_names(names, ARRAY_SIZE(names));
+	assert_written("VM                 vCPUs  most costly        steal\n"
+		       "instance-0000001a      4  hlt 90 %               –\n"
+		       "instance-0000001b      4  io 38 %, msr 22 %      –\n"
+		       "db1                    4  io 38 %, msr 22 %      –\n");
+	opts.width = 42;
+	start(&opts);
+	fill_names(names, ARRAY_SIZE(names));
+	assert_written("VM                 most costly  steal\n"
+		       "instance-0000001a  hlt 90 %         –\n"
+		       "instance-0000001b  io 38 %          –\n"
+		       "db1                io 38 %          –\n");
+	opts.width = 30;
+	start(&opts);
+	fill_names(names, ARRAY_SIZE(names));
+	assert_written("VM          most costly  steal\n"
+		       "inst…0001a  hlt 90 %         –\n"
+		       "inst…0001b  io 38 %          –\n"
+		       "db1         io 38 %          –\n");
+	opts.unicode = false;
+	start(&opts);
+	fill_names(names, ARRAY_SIZE(names));
+	assert_written("VM          most costly  steal\n"
+		       "ins...001a  hlt 90 %         -\n"
+		       "ins...001b  io 38 %          -\n"
+		       "db1         io 38 %          -\n");
+}
+
+/* Names that differ stay different, wherever that is; and names of which nothing is left do not. */
+static void test_table_names_apart(void **state)
+{
+	static const char *const middle[] = {
+		"openstack-instance-01-of-the-north-in-the-second-row",
+		"openstack-instance-02-of-the-north-in-the-second-row",
+		"openstack-instance-12-of-the-north-in-the-second-row",
+	};
+	static const char *const early[] = {"a-web-server-of-mine-a", "b-web-server-of-mine-a"};
+	static const char *const both[] = {"ab-0000000000000000-yz", "ab-0000000000000001-yz",
+					   "ab-1000000000000000-yz"};
+	struct sink_opts opts = {.unicode = true, .width = 40};
+
+	start(&opts);
+	fill_names(middle, ARRAY_SIZE(middle));
+	assert_written("VM                       most co…  steal\n"
+		       "openstack-instance-01…w  hlt 90 %      –\n"
+		       "openstack-instance-02…w  io 38 %       –\n"
+		       "openstack-instance-12…w  io 38 %       –\n");
+	opts.width = 24;
+	start(&opts);
+	fill_names(early, ARRAY_SIZE(early));
+	assert_written("VM       most co…  steal\n"
+		       "a-w…e-a  hlt 90 %      –\n"
+		       "b-w…e-a  io 38 %       –\n");
+	start(&opts);
+	fill_names(both, ARRAY_SIZE(both));
+	assert_written("VM         most …  steal\n"
+		       "ab-0…0-yz  hlt 9…      –\n"
+		       "ab-0…1-yz  io 38…      –\n"
+		       "ab-1…0-yz  io 38…      –\n");
+	for (opts.width = 20; opts.width < 80; opts.width++) {
+		start(&opts);
+		fill_names(both, ARRAY_SIZE(both));
+		fill_names((const char *const[]){"", "", "same", "same"}, 4);
+		stop();
+		forget();
+	}
+}
+
 static void test_table_hostile(void **state)
 {
 	static const char *const names[] = {
@@ -289,6 +424,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_safe),
+		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_heading),
 		cmocka_unit_test(test_no_locale),
 		cmocka_unit_test(test_other_locale),
 		cmocka_unit_test(test_lines),
@@ -297,6 +434,8 @@ int main(void)
 		cmocka_unit_test(test_table_ascii_quiet),
 		cmocka_unit_test(test_table_narrow),
 		cmocka_unit_test(test_table_long_name),
+		cmocka_unit_test(test_table_names),
+		cmocka_unit_test(test_table_names_apart),
 		cmocka_unit_test(test_table_hostile),
 		cmocka_unit_test(test_widths_of_options),
 		cmocka_unit_test(test_write_errors),
