@@ -480,6 +480,24 @@ void net_rows__vm(const struct delta *d, struct net_nics *nics, struct net_reaso
 	free(list.s);
 }
 
+/*
+ * Of the host's own: how many came up from a NIC to the stack. All else that a guest's interface
+ * tells is not counted, which is not the same as none.
+ */
+static void add_host_counts(const struct net_nic *nic, const struct snap_subject *all,
+			    struct row *row)
+{
+	if (!(nic->flags & KS_NIC_COUNTS)) {
+		row__null(row, "packets");
+		row__null(row, "bytes");
+		return;
+	}
+	row__u64(row, "packets", all ? all->n[KS_C_NET_PACKETS] : 0);
+	row__null(row, "bytes");
+	row__u64(row, "segments", all ? all->n[KS_C_NET_SEGMENTS] : 0);
+	add_device(nic, false, row);
+}
+
 void net_rows__host(const struct delta *d, struct net_nics *nics, struct net_reasons *reasons,
 		    struct row *row)
 {
@@ -502,13 +520,10 @@ void net_rows__host(const struct delta *d, struct net_nics *nics, struct net_rea
 		row__u64(r, "netns", nic->netns);
 		row__text(r, "kind", nic->kind);
 		row__text(r, "direction", "rx");
-		if (nic->flags & KS_NIC_COUNTS) {
-			const struct snap_subject *all = all_of(&side);
-
-			row__u64(r, "packets", all ? all->n[KS_C_NET_PACKETS] : 0);
-			row__u64(r, "segments", all ? all->n[KS_C_NET_SEGMENTS] : 0);
-			add_device(nic, false, r);
-		}
+		add_host_counts(nic, all_of(&side), r);
+		/* what is no VM's is not followed: it has no way here, and waits in no ring */
+		row__list(r, "hops");
+		row__null(r, "ring_wait");
 		add_drops(&side, r);
 	}
 	free(list.s);

@@ -196,6 +196,7 @@ run_net_xdp() {
 }
 
 check_net_xdp() {
+	nics_are_whole scope.out
 	holds "nothing lost" scope.out '[complete, losses] | must(. == [true, {}])'
 	same "what came through" '[132, 132]' scope.out 'nic("web1"; "vnet0"; "rx") | [.packets, .ring_wait.count]'
 	same "what eth0 has counted, and what was seen of it" '[185, 132]' scope.out \
