@@ -84,12 +84,66 @@ static void add_losses(struct report *r, const struct delta *delta)
 			 "program runs that the kernel skipped because one was under way");
 }
 
+static bool measures_vcpus(const struct reporter *reporters, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!reporters[i].domain->subjects &&
+		    (reporters[i].domain->n_events || reporters[i].domain->events_of))
+			return true;
+	return false;
+}
+
+/* Is that one of the VM's list among those that the kernel side has met? */
+static bool is_met(const struct vm_vcpu *vcpu, const struct vm_times *vm)
+{
+	for (size_t i = 0; i < vm->n_vcpus; i++)
+		if ((vcpu->tid && vcpu->tid == vm->vcpus[i]->tid) ||
+		    (vcpu->id >= 0 && vcpu->id == vm->vcpus[i]->vcpu_id))
+			return true;
+	return false;
+}
+
+/*
+ * The VM's vCPUs that the kernel side has not met: there was no room for them, or they have done
+ * nothing since we came. Where threads are known, an id without one is none: QEMU keeps
+ * the descriptor of a vCPU that was unplugged. The list may be as of the last look for VMs, so
+ * that as many as there are in it are enough. Returns how many.
+ */
+static size_t add_unmeasured(struct row *row, const struct vm_times *times)
+{
+	const struct vm *vm = times->vm;
+	size_t there = 0, met = 0, n = 0;
+	bool threads = false;
+
+	for (size_t i = 0; i < vm->n_vcpus; i++)
+		threads |= vm->vcpus[i].tid > 0;
+	for (size_t i = 0; i < vm->n_vcpus; i++)
+		there += vm->vcpus[i].tid || !threads;
+	for (size_t i = 0; i < times->n_vcpus; i++)
+		met += !times->vcpus[i]->gone;
+	row__u64(row, "measured_vcpus", times->n_vcpus);
+	row__list(row, "unmeasured_vcpus");
+	for (size_t i = 0; i < vm->n_vcpus && met + n < there; i++) {
+		struct row *r;
+
+		if ((threads && !vm->vcpus[i].tid) || is_met(&vm->vcpus[i], times))
+			continue;
+		r = row__add(row, "unmeasured_vcpus");
+		row__i64(r, "id", vm->vcpus[i].id);
+		row__u64(r, "tid", vm->vcpus[i].tid);
+		n++;
+	}
+	return n;
+}
+
 /*
  * Holds our count of exits against the kernel's. Each vCPU may be one exit apart, for the two are
  * not counted by the same instruction; kernels before v6.4 leave out exits that are handled
  * on the fast path (8b703a49c9df), so that we may have counted more. Returns how many are missing.
+ * partly: the VM has vCPUs for which there was no room, and of which KVM's count is not known
+ * either: what it has counted of the others is not the VM's.
  */
-static uint64_t audit(struct row *row, const struct vm_times *vm)
+static uint64_t audit(struct row *row, const struct vm_times *vm, bool partly)
 {
 	uint64_t ours = 0, kernel = 0;
 
@@ -97,10 +151,16 @@ static uint64_t audit(struct row *row, const struct vm_times *vm)
 		ours += vm->vcpus[i]->exits;
 		kernel += vm->vcpus[i]->kernel_exits;
 	}
+	if (partly && !vm->n_vcpus)
+		row__null(row, "counted_exits");
+	else if (partly || kernel)
+		row__u64(row, "counted_exits", ours);
+	if (partly)
+		row__null(row, "kernel_exits");
+	else if (kernel)
+		row__u64(row, "kernel_exits", kernel);
 	if (!kernel)
 		return 0;
-	row__u64(row, "counted_exits", ours);
-	row__u64(row, "kernel_exits", kernel);
 	return ours + vm->n_vcpus < kernel && ours < kernel - kernel / 1000 ? kernel - ours : 0;
 }
 
@@ -134,6 +194,7 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 	struct snap_vcpu **v = xcalloc(delta->n_vcpus, sizeof(*v));
 	struct report *r = report__new(kind);
 	struct vm **all;
+	bool vcpus = measures_vcpus(reporters, n_reporters), partly;
 	uint64_t uncounted = 0;
 	size_t n = 0, n_all;
 	const char *note;
@@ -169,7 +230,10 @@ struct report *join__report(const char *kind, const struct delta *delta, struct 
 			continue;
 		row = row__add(&r->top, "vms");
 		join__vm(row, all[i]);
-		uncounted += audit(row, &times);
+		partly = false;
+		if (vcpus && (add_unmeasured(row, &times) || !times.n_vcpus))
+			partly = delta->losses[KS_L_VCPU_SLOTS];
+		uncounted += audit(row, &times, partly);
 		for (size_t k = 0; k < n_reporters; k++) {
 			ctx.state = reporters[k].state;
 			reporters[k].domain->report(&ctx, &times, row);
