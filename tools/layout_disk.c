@@ -76,6 +76,20 @@ struct verdict {
 	double share;
 };
 
+/*
+ * Where that time is that no stage tells. A flush is no request of its own: it waits for the
+ * flushes before it (block/blk-flush.c). A bio that was merged had no way of its own until D. And
+ * stages may be missing, for the kernel has left them out or nobody asked.
+ */
+static const char *rest_of(const struct layout_disk *d)
+{
+	if (!strcmp(row__get_text(d->disk, "op"), "flush"))
+		return "flush queue";
+	if (hist(d, "i2d"))
+		return "plug";
+	return hist(d, "q2g") ? "G to D" : "before D";
+}
+
 static struct verdict judge(const struct layout_disk *d)
 {
 	const struct histogram *q2c = hist(d, "q2c"), *d2c = hist(d, "d2c");
@@ -93,10 +107,9 @@ static struct verdict judge(const struct layout_disk *d)
 			v.most = stages[i].where;
 		}
 	}
-	/* what no stage tells: a bio that was merged had no way of its own until D */
 	if (q2c && sum - all > most) {
 		most = sum - all;
-		v.most = "plug";
+		v.most = rest_of(d);
 	}
 	v.known = q2c || all > d2c->sum;
 	v.device = (double)d2c->sum / (double)sum;
@@ -117,8 +130,8 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 			uint64_t elapsed_ns)
 {
 	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
-	text__column(t, "device", TEXT_LEFT, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
+	text__column(t, "device", TEXT_NAME, 0);
 	text__column(t, "op", TEXT_LEFT, 0);
 	text__column(t, "IOPS", TEXT_RIGHT, 0);
 	text__column(t, "bytes/s", TEXT_RIGHT, 1);
@@ -133,8 +146,8 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 		const struct verdict v = judge(&disks[i]);
 		uint64_t count = row__get_u64(d, "count"), bytes = row__get_u64(d, "bytes");
 
-		text__cell(t, text__safe(t, row__get_text(disks[i].vm, "name"), LAYOUT_DISK_NAME));
-		text__cell(t, text__safe(t, row__get_text(d, "name"), LAYOUT_DISK_NAME));
+		text__cell(t, row__get_text(disks[i].vm, "name"));
+		text__cell(t, row__get_text(d, "name"));
 		text__cell(t, row__get_text(d, "op"));
 		text__cell(t, count ? text__rate(t, count, elapsed_ns) : NULL);
 		text__cell(t, bytes ? text__format(t, "%s/s", text__byte_rate(t, bytes, elapsed_ns))
@@ -148,51 +161,84 @@ void layout__disk_table(struct text *t, const struct layout_disk *disks, size_t 
 	text__table_end(t);
 }
 
+/* The stages of a way at one percentile: a line each, or a gap where one has not happened. */
+struct way {
+	uint64_t ns[STAGES];
+	bool there[STAGES];
+	uint64_t rest; /* of Q2C, what they do not tell; 0 where there is no gap */
+	size_t n, gaps;
+	uint64_t sum;
+};
+
+static struct way way_of(const struct layout_disk *d, double q)
+{
+	const struct histogram *q2c = hist(d, "q2c");
+	struct way w = {};
+
+	for (size_t i = 0; i < STAGES; i++) {
+		const struct histogram *h = hist(d, stages[i].field);
+
+		w.there[i] = h;
+		w.ns[i] = h ? histogram__percentile(h, q) : 0;
+		w.sum += w.ns[i];
+		w.n += w.there[i];
+		w.gaps += !h && (!i || w.there[i - 1]);
+	}
+	if (q2c && w.gaps && histogram__percentile(q2c, q) > w.sum) {
+		w.rest = histogram__percentile(q2c, q) - w.sum;
+		w.sum += w.rest;
+	}
+	return w;
+}
+
+/* "--1.23 us--", or longer by more. */
+static const char *put_line(struct text *t, const char *dash, const char *what, int more)
+{
+	const char *line = "";
+
+	for (int k = 0; k < 2 + more / 2; k++)
+		line = text__format(t, "%s%s", line, dash);
+	line = text__format(t, "%s%s", line, what);
+	for (int k = 0; k < 2 + more - more / 2; k++)
+		line = text__format(t, "%s%s", line, dash);
+	return line;
+}
+
 /*
  * "Q --0.8 us-- G --2.1 us-- I --11 us-- D ------ 196 us ------ C": each line as long as its share
- * of the sum, as far as there is room.
+ * of the sum, as far as there is room. "G ....~25 us.... D": that time is in the whole, and no
+ * stage tells of it.
  */
 static void put_way(struct text *t, const struct layout_disk *d, double q, const char *label)
 {
 	static const char letters[] = "QGIDC";
 	const char *dash = text__opts(t)->unicode ? "─" : "-";
-	uint64_t ns[STAGES] = {}, sum = 0;
-	bool there[STAGES];
-	const char *line;
-	int room = WAY_COLUMNS - 2 - 8, n = 0;
+	const char *dot = text__opts(t)->unicode ? "·" : ".";
+	const struct way w = way_of(d, q);
+	const char *line = "  ", *part;
+	int room = WAY_COLUMNS - 2 - 8;
 
-	for (size_t i = 0; i < STAGES; i++) {
-		const struct histogram *h = hist(d, stages[i].field);
-
-		there[i] = h;
-		ns[i] = h ? histogram__percentile(h, q) : 0;
-		sum += ns[i];
-		/* "Q --1.23 us-- ", or "G - " where a stage did not happen */
-		room -= there[i] ? 14 : n ? 4 : 0;
-		n += there[i];
-	}
-	if (!n)
+	if (!w.n)
 		return;
-	line = text__format(t, "  ");
-	n = 0;
+	/* "Q --1.23 us-- ", "Q ..~1.23 us.. ", or "G - " */
+	room -= 14 * (int)w.n + (w.rest ? 15 : 4) * (int)w.gaps;
 	for (size_t i = 0; i < STAGES; i++) {
-		int more = room > 0 && sum ? (int)((double)ns[i] / (double)sum * room) : 0;
+		uint64_t ns = w.there[i] ? w.ns[i] : w.rest / (w.gaps ?: 1);
+		int more = room > 0 && w.sum ? (int)((double)ns / (double)w.sum * room) : 0;
 
-		if (!there[i] && n && there[i - 1] && i + 1 < STAGES) {
-			/* the next point that is known: a gap is a plain line */
-			line = text__format(t, "%s%c %s ", line, letters[i], dash);
-			continue;
-		}
-		n += there[i];
-		if (!there[i])
-			continue;
-		line = text__format(t, "%s%c ", line, letters[i]);
-		for (int k = 0; k < 2 + more / 2; k++)
-			line = text__format(t, "%s%s", line, dash);
-		line = text__format(t, "%s%s", line, text__ns(t, ns[i]));
-		for (int k = 0; k < 2 + more - more / 2; k++)
-			line = text__format(t, "%s%s", line, dash);
-		line = text__format(t, "%s ", line);
+		if (!w.there[i] && i && !w.there[i - 1])
+			continue; /* the gap has begun */
+		if (!w.there[i] && !w.rest && !i)
+			continue; /* the way begins later, as far as is known */
+		if (w.there[i])
+			part = put_line(t, dash, text__ns(t, ns), more);
+		else if (!w.rest)
+			part = dash;
+		else
+			part = put_line(t, dot,
+					w.gaps == 1 ? text__format(t, "~%s", text__ns(t, ns)) : "",
+					more);
+		line = text__format(t, "%s%c %s ", line, letters[i], part);
 	}
 	text__line(t, "%sC   %s", line, label);
 }
@@ -288,8 +334,8 @@ static void put_histograms(struct text *t, const struct layout_disk *d)
 			t,
 			text__format(
 				t, "%s   %s   %s   %s",
-				text__safe(t, row__get_text(d->vm, "name"), LAYOUT_DISK_NAME),
-				text__safe(t, row__get_text(d->disk, "name"), LAYOUT_DISK_NAME),
+				text__name(t, row__get_text(d->vm, "name"), LAYOUT_DISK_NAME),
+				text__name(t, row__get_text(d->disk, "name"), LAYOUT_DISK_NAME),
 				row__get_text(d->disk, "op"), all[i].field),
 			hist(d, all[i].field), all[i].unit);
 	}
@@ -305,8 +351,8 @@ void layout__disk(struct text *t, const struct layout_disk *d, uint64_t elapsed_
 	bool below = layout__disk_passes_on(d->vm, row__get_text(d->disk, "name"));
 
 	line = text__format(t, "%s   %s",
-			    text__safe(t, row__get_text(d->vm, "name"), LAYOUT_DISK_NAME),
-			    text__safe(t, row__get_text(d->disk, "name"), LAYOUT_DISK_NAME));
+			    text__name(t, row__get_text(d->vm, "name"), LAYOUT_DISK_NAME),
+			    text__name(t, row__get_text(d->disk, "name"), LAYOUT_DISK_NAME));
 	/* of a loop device's file, what tells it from others is at the end */
 	if (alias && *alias == '/')
 		alias = strrchr(alias, '/') + 1;

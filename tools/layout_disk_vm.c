@@ -74,7 +74,7 @@ void layout__disk_remaps(struct text *t, const struct rows *vms, uint64_t elapse
 				text__blank(t);
 			any = true;
 			text__line(t, "%s   %s passes on to",
-				   text__safe(t, row__get_text(vm, "name"), LAYOUT_DISK_NAME),
+				   text__name(t, row__get_text(vm, "name"), LAYOUT_DISK_NAME),
 				   text__safe(t, from, LAYOUT_DISK_NAME));
 			put_tree(t, vm, from, "  ", 0, elapsed_ns);
 		}
@@ -145,7 +145,7 @@ static bool asks(const struct row *vm)
 void layout__disk_cache(struct text *t, const struct rows *vms)
 {
 	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
 	text__column(t, "images", TEXT_LEFT, 1);
 	text__column(t, "it read", TEXT_RIGHT, 0);
 	text__column(t, "of devices", TEXT_RIGHT, 0);
@@ -167,7 +167,7 @@ void layout__disk_cache(struct text *t, const struct rows *vms)
 			read = row__get_u64(vm, "storage_read_bytes");
 			written = row__get_u64(vm, "storage_written_bytes");
 		}
-		text__cell(t, text__safe(t, row__get_text(vm, "name"), LAYOUT_DISK_NAME));
+		text__cell(t, row__get_text(vm, "name"));
 		text__cell(t, how);
 		text__cell(t, asked(t, vm, how, read, device_read));
 		text__cell(t, text__bytes(t, device_read));

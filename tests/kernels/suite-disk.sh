@@ -326,12 +326,19 @@ check_disk_errors() {
 
 run_disk_flushes() {
 	null_disk nullb0 queue_mode=2 irqmode=1 memory_backed=1 cache_size=8 size=16
+	scope_start text disk -v
+	text=$scope_pid
 	disk_run flush nullb0 -- --disk-writes 503 --disk-flushes 211 --disk-jobs 3
+	scope_end text "$text"
 	null_end nullb0
 }
 
 check_disk_flushes() {
 	complete_or_told flush.out
+	# what a flush waits for is no stage's, and in no plug
+	says text.out '^\(host\)   nullb0   flush '
+	says text.out '^  Q -+[0-9.]+ [num]?s-+ G \.+~[0-9.]+ [num]?s\.+ D -+[0-9.]+ [num]?s-+ C   p50$'
+	says_not text.out 'flush .* plug *$|most is plug'
 	covered flush.out nullb0 write 503
 	covered flush.out nullb0 flush 211
 	[ "$(value flush.out losses)" = '{}' ] || return 0
