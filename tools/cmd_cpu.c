@@ -24,7 +24,7 @@ static void histograms(struct text *t, const struct row *vm)
 		text__blank(t);
 		text__histogram(t,
 				text__format(t, "%s   vCPU %s   %s",
-					     text__safe(t, row__get_text(vm, "name"), 28),
+					     text__name(t, row__get_text(vm, "name"), 28),
 					     layout__id(t, vcpu), names[i % 2]),
 				h, 'n');
 	}

@@ -116,6 +116,7 @@ static void text(struct text *t, const struct report *r, const void *opts)
 				   vcpus->n && row__field(vcpus->row[0], "userspace") ? "userspace"
 										      : "exits",
 				   vcpus);
+			layout__unmeasured(t, r, vm);
 			for (size_t k = 0; k < vcpus->n; k++) {
 				layout__vcpu(t, vcpus->row[k]);
 				costs |= row__get_rows(vcpus->row[k], "exits")->n > 0;

@@ -50,10 +50,14 @@ static void text(struct text *t, const struct report *r, const void *opts)
 {
 	const struct rows *vms = row__get_rows(&r->top, "vms");
 
+	bool any = false;
+
 	(void)opts;
 	layout__begin(t, r);
 	for (size_t i = 0; i < vms->n; i++)
-		layout__net_vm(t, vms->row[i], r->elapsed_ns);
+		any |= layout__net_vm(t, vms->row[i], r->elapsed_ns);
+	if (!any)
+		text__line(t, "no interface of a VM in %s", text__ns(t, r->elapsed_ns));
 	for (size_t i = 0; i < vms->n; i++)
 		layout__findings(t, vms->row[i]);
 	layout__end(t, r);

@@ -16,8 +16,11 @@ static unsigned int modes(const void *opts)
 	return TRACE_TIMES | TRACE_NET | TRACE_DISK | TRACE_DISK_STAGES * KS_STAGES_ALL;
 }
 
-/* "io 38 %, msr 22 %": the two rows that cost most, of all time outside the guest that is work. */
-static const char *most_costly(struct text *t, const struct row *vm)
+/*
+ * "io 38 %, msr 22 %": the two rows that cost most, of all time outside the guest that is work; or
+ * the first alone.
+ */
+static const char *most_costly(struct text *t, const struct row *vm, bool both)
 {
 	const struct rows *exits = row__get_rows(vm, "exits");
 	const struct rows *user = row__get_rows(vm, "userspace");
@@ -35,7 +38,7 @@ static const char *most_costly(struct text *t, const struct row *vm)
 		return text__format(t, "(to VMM) %s", row__get_text(user->row[0], "reason"));
 	if (!all)
 		return exits->n ? row__get_text(exits->row[0], "reason") : NULL;
-	if (exits->n == 1 || !cost[1])
+	if (exits->n == 1 || !cost[1] || !both)
 		return text__format(t, "%s %s", row__get_text(exits->row[0], "reason"),
 				    text__percent(t, (double)cost[0] / all));
 	return text__format(t, "%s %s, %s %s", row__get_text(exits->row[0], "reason"),
@@ -64,16 +67,32 @@ static int by_pain(const void *a, const void *b)
 	return (vm_exits(x) < vm_exits(y)) - (vm_exits(x) > vm_exits(y));
 }
 
+/* Which of the VMs that are shown have figures of a part of their vCPUs, or none. */
+static void put_partly(struct text *t, const struct report *r, const struct row **vms, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *partly = layout__partly(t, r, vms[i]);
+
+		if (partly)
+			text__colored(t, TEXT_YELLOW, "! %s: %s",
+				      text__name(t, row__get_text(vms[i], "name"), 36), partly);
+	}
+}
+
 static void text(struct text *t, const struct report *r, const void *opts)
 {
 	static const struct {
 		const char *title;
 		unsigned int states;
+		int priority;
 	} parts[] = {
-		{"guest", 1u << KS_GUEST},   {"kern", 1u << KS_KERNEL | 1u << KS_HALT_POLL},
-		{"vmm", 1u << KS_VMM},	     {"halt", 1u << KS_HALTED},
-		{"block", 1u << KS_BLOCKED}, {"steal", 1u << KS_STEAL},
-		{"?", 1u << KS_UNACCOUNTED},
+		{"guest", 1u << KS_GUEST, 0},
+		{"kern", 1u << KS_KERNEL | 1u << KS_HALT_POLL, 0},
+		{"vmm", 1u << KS_VMM, TEXT_SPARE},
+		{"halt", 1u << KS_HALTED, 0},
+		{"block", 1u << KS_BLOCKED, TEXT_SPARE},
+		{"steal", 1u << KS_STEAL, 0},
+		{"?", 1u << KS_UNACCOUNTED, TEXT_SPARE},
 	};
 	const struct rows *all = row__get_rows(&r->top, "vms");
 	/* the last one is the host: see join.c */
@@ -89,20 +108,24 @@ static void text(struct text *t, const struct report *r, const void *opts)
 		order[i] = vms->row[i];
 	qsort(order, vms->n, sizeof(*order), by_pain);
 	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
 	text__column(t, "vCPUs", TEXT_RIGHT, 1);
 	text__column(t, "exits/s", TEXT_RIGHT, 0);
 	text__column(t, "most costly", TEXT_LEFT, 0);
 	for (size_t p = 0; p < ARRAY_SIZE(parts); p++)
-		text__column(t, parts[p].title, TEXT_RIGHT, 0);
+		text__column(t, parts[p].title, TEXT_RIGHT, parts[p].priority);
 	if (!text__opts(t)->all && shown > SCREEN_VMS)
 		shown = SCREEN_VMS;
 	for (size_t i = 0; i < shown; i++) {
 		total = layout__split_sum(order[i], sum);
-		text__cell(t, text__safe(t, row__get_text(order[i], "name"), 20));
-		text__cell(t, text__count(t, row__get_rows(order[i], "vcpus")->n));
-		text__cell(t, text__rate(t, vm_exits(order[i]), r->elapsed_ns));
-		text__cell(t, most_costly(t, order[i]));
+		text__cell(t, row__get_text(order[i], "name"));
+		text__cell(t,
+			   text__count(t, row__get_rows(order[i], "vcpus")->n +
+						  row__get_rows(order[i], "unmeasured_vcpus")->n));
+		text__cell(t, layout__none_measured(r, order[i])
+				      ? NULL
+				      : text__rate(t, vm_exits(order[i]), r->elapsed_ns));
+		text__cell_or(t, most_costly(t, order[i], true), most_costly(t, order[i], false));
 		for (size_t p = 0; p < ARRAY_SIZE(parts); p++) {
 			part = 0;
 			for (int s = 0; s < KS_STATES; s++)
@@ -113,6 +136,7 @@ static void text(struct text *t, const struct report *r, const void *opts)
 	text__table_end(t);
 	if (shown < vms->n)
 		text__line(t, "and %zu VMs with less going on (-v shows all)", vms->n - shown);
+	put_partly(t, r, order, shown);
 	if (n_disks)
 		text__blank(t);
 	layout__disk_table(t, disks,

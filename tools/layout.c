@@ -7,7 +7,7 @@
 #include "layout.h"
 #include "util.h"
 
-#define NAME_COLUMNS 28
+#define NAME_COLUMNS 36
 
 void layout__begin(struct text *t, const struct report *r)
 {
@@ -79,24 +79,55 @@ static const char *what_of(const char *list)
 	return list;
 }
 
+/* Did any vCPU find no room? Then those that are not measured may have done something. */
+static bool lacked_room(const struct report *r)
+{
+	for (size_t i = 0; i < r->n_loss; i++)
+		if (!strcmp(r->loss[i].name, "vcpu_slots_full"))
+			return r->loss[i].n;
+	return false;
+}
+
+const char *layout__partly(struct text *t, const struct report *r, const struct row *vm)
+{
+	size_t measured = row__get_u64(vm, "measured_vcpus");
+	size_t unmet = row__get_rows(vm, "unmeasured_vcpus")->n;
+
+	if (!lacked_room(r) || !row__field(vm, "measured_vcpus") || (measured && !unmet))
+		return NULL;
+	if (!measured && !unmet) /* nobody knows how many there are */
+		return "not measured";
+	return text__format(t, "%zu of %zu vCPU%s measured", measured, measured + unmet,
+			    measured + unmet == 1 ? "" : "s");
+}
+
+bool layout__none_measured(const struct report *r, const struct row *vm)
+{
+	return lacked_room(r) && row__field(vm, "measured_vcpus") &&
+	       !row__get_u64(vm, "measured_vcpus");
+}
+
 void layout__vm(struct text *t, const struct row *vm, const struct report *r, const char *list,
 		const struct rows *vcpus)
 {
 	uint64_t n = vcpus ? 0 : layout__count(vm, list), kernel, seen;
-	const char *coverage = "";
+	const char *coverage = "", *partly = layout__partly(t, r, vm);
 
 	for (size_t i = 0; vcpus && i < vcpus->n; i++)
 		n += layout__count(vcpus->row[i], list);
 	kernel = row__get_u64(vm, "kernel_exits");
 	seen = row__get_u64(vm, "counted_exits");
-	if (kernel && !strcmp(list, "exits"))
+	if (partly)
+		coverage = text__format(t, "   %s", partly);
+	else if (kernel && !strcmp(list, "exits"))
 		coverage =
 			text__format(t, "   coverage %s",
 				     text__percent(t, seen < kernel ? (double)seen / kernel : 1));
 	text__colored(t, TEXT_BOLD, "%s   %s   pid %llu   %s %s in %s%s",
-		      text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
+		      text__name(t, row__get_text(vm, "name"), NAME_COLUMNS),
 		      row__get_text(vm, "platform"), (unsigned long long)row__get_u64(vm, "pid"),
-		      text__count(t, n), what_of(list), text__ns(t, r->elapsed_ns), coverage);
+		      layout__none_measured(r, vm) ? text__dash(t) : text__count(t, n),
+		      what_of(list), text__ns(t, r->elapsed_ns), coverage);
 }
 
 const char *layout__id(struct text *t, const struct row *vcpu)
@@ -111,6 +142,15 @@ void layout__vcpu(struct text *t, const struct row *vcpu)
 {
 	text__colored(t, TEXT_BOLD, "  vCPU %s   tid %llu", layout__id(t, vcpu),
 		      (unsigned long long)row__get_u64(vcpu, "tid"));
+}
+
+void layout__unmeasured(struct text *t, const struct report *r, const struct row *vm)
+{
+	const struct rows *rows = row__get_rows(vm, "unmeasured_vcpus");
+
+	for (size_t i = 0; lacked_room(r) && i < rows->n; i++)
+		text__line(t, "  vCPU %s   tid %llu   not measured", layout__id(t, rows->row[i]),
+			   (unsigned long long)row__get_u64(rows->row[i], "tid"));
 }
 
 uint64_t layout__total(const uint64_t *split)
@@ -274,7 +314,7 @@ void layout__histogram(struct text *t, const char *vm, const struct row *row)
 	text__blank(t);
 	text__histogram(t,
 			text__format(t, "%s%s%s   latency",
-				     vm ? text__safe(t, vm, NAME_COLUMNS) : "", vm ? "   " : "",
+				     vm ? text__name(t, vm, NAME_COLUMNS) : "", vm ? "   " : "",
 				     row__get_text(row, "reason")),
 			h, 'n');
 }

@@ -15,8 +15,15 @@ void layout__end(struct text *t, const struct report *r);
  * vcpus. */
 void layout__vm(struct text *t, const struct row *vm, const struct report *r, const char *list,
 		const struct rows *vcpus);
+/* "1 of 2 vCPUs measured", where there was no room for the others; NULL: it is all of the VM. */
+const char *layout__partly(struct text *t, const struct report *r, const struct row *vm);
+/* Was there room for no vCPU of it? What it did is not known then, and not 0. */
+bool layout__none_measured(const struct report *r, const struct row *vm);
 void layout__vcpu(struct text *t, const struct row *vcpu);
 const char *layout__id(struct text *t, const struct row *vcpu); /* "3", or "?" */
+
+/* A line for each vCPU for which there was no room. */
+void layout__unmeasured(struct text *t, const struct report *r, const struct row *vm);
 
 /* The table of a list of rows with reason, count, latency and perhaps split_ns. */
 void layout__latencies(struct text *t, const struct row *row, const char *list, uint64_t elapsed_ns,

@@ -6,7 +6,7 @@
 #include "layout.h"
 #include "util.h"
 
-#define CPU_NAME_COLUMNS 16
+#define CPU_NAME_COLUMNS 36 /* tables cut what is longer before they leave out columns */
 /* What part of a vCPU's time in it is worth a colour. */
 #define STEAL_ALARM 0.05
 
@@ -76,7 +76,7 @@ static void cpu_columns(struct text *t, struct cpu_table *table, const struct ro
 	}
 	name = name > CPU_NAME_COLUMNS ? CPU_NAME_COLUMNS : name;
 	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
 	text__column(t, "vCPU", TEXT_RIGHT, 0);
 	for (int s = 0; s < KS_STATES; s++) {
 		if (!table->has[s])
@@ -91,13 +91,14 @@ static void cpu_columns(struct text *t, struct cpu_table *table, const struct ro
 		text__column(t, "%", TEXT_LEFT, 1);
 }
 
+/* split NULL: of a vCPU that is not measured. */
 static void cpu_cells(struct text *t, const struct cpu_table *table, const uint64_t *split)
 {
 	uint64_t total = layout__total(split);
 
 	for (int s = 0; s < KS_STATES; s++) {
 		double share = total ? (double)split[s] / total : 0;
-		const char *cell = split[s] ? text__format(t, "%.1f", 100 * share) : NULL;
+		const char *cell = total && split[s] ? text__format(t, "%.1f", 100 * share) : NULL;
 
 		if (!table->has[s])
 			continue;
@@ -106,7 +107,9 @@ static void cpu_cells(struct text *t, const struct cpu_table *table, const uint6
 		else
 			text__cell(t, cell);
 	}
-	if (table->bar >= 8)
+	if (table->bar >= 8 && !split)
+		text__cell(t, NULL);
+	else if (table->bar >= 8)
 		text__cell(t, text__bar(t, split, KS_STATES, table->bar));
 }
 
@@ -124,6 +127,26 @@ static void cpu_legend(struct text *t, const struct cpu_table *table)
 	text__colored(t, TEXT_DIM, "%s", legend);
 }
 
+/* A VM's vCPUs, those that are not measured too, in order of their ids (caller frees). */
+static const struct row **all_vcpus(const struct row *vm, size_t *ret_n)
+{
+	const struct rows *a = row__get_rows(vm, "vcpus");
+	const struct rows *b = row__get_rows(vm, "unmeasured_vcpus");
+	const struct row **all = xcalloc(a->n + b->n + 1, sizeof(*all));
+	size_t i = 0, k = 0;
+
+	while (i < a->n || k < b->n) {
+		bool measured = k == b->n || (i < a->n && row__get_u64(a->row[i], "id") <=
+								  row__get_u64(b->row[k], "id"));
+
+		all[i + k] = measured ? a->row[i] : b->row[k];
+		i += measured;
+		k += !measured;
+	}
+	*ret_n = i + k;
+	return all;
+}
+
 void layout__cpu(struct text *t, const struct rows *vms)
 {
 	struct cpu_table table = {};
@@ -132,20 +155,24 @@ void layout__cpu(struct text *t, const struct rows *vms)
 	cpu_columns(t, &table, vms);
 	for (size_t i = 0; i < vms->n; i++) {
 		const struct row *vm = vms->row[i];
-		const struct rows *vcpus = row__get_rows(vm, "vcpus");
-		const char *name = text__safe(t, row__get_text(vm, "name"), CPU_NAME_COLUMNS);
+		const char *name = row__get_text(vm, "name");
+		size_t n, n_measured = row__get_rows(vm, "vcpus")->n;
+		const struct row **vcpus = all_vcpus(vm, &n);
 
 		layout__split_sum(vm, sum);
-		if (vcpus->n > 1) {
+		if (n > 1) {
 			text__cell(t, name);
-			text__cell(t, "all");
+			text__cell(t, n_measured == n
+					      ? "all"
+					      : text__format(t, "%zu of %zu", n_measured, n));
 			cpu_cells(t, &table, sum);
 		}
-		for (size_t k = 0; k < vcpus->n; k++) {
-			text__cell(t, vcpus->n > 1 ? "" : name);
-			text__cell(t, layout__id(t, vcpus->row[k]));
-			cpu_cells(t, &table, row__get_split(vcpus->row[k], "split_ns"));
+		for (size_t k = 0; k < n; k++) {
+			text__cell(t, n > 1 ? "" : name);
+			text__cell(t, layout__id(t, vcpus[k]));
+			cpu_cells(t, &table, row__get_split(vcpus[k], "split_ns"));
 		}
+		free(vcpus);
 	}
 	text__table_end(t);
 	if (vms->n)
@@ -163,7 +190,7 @@ static void wait_cells(struct text *t, const struct histogram *h)
 void layout__waits(struct text *t, const struct rows *vms)
 {
 	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
 	text__column(t, "vCPU", TEXT_RIGHT, 0);
 	for (int i = 0; i < 2; i++) {
 		text__column(t, i ? "wake-ups" : "waits", TEXT_RIGHT, 0);
@@ -182,7 +209,7 @@ void layout__waits(struct text *t, const struct rows *vms)
 			wake = row__get_hist(vcpus->row[k], "wake_latency");
 			if (!steal->count && !wake->count)
 				continue;
-			text__cell(t, k ? "" : text__safe(t, name, CPU_NAME_COLUMNS));
+			text__cell(t, k ? "" : name);
 			text__cell(t, layout__id(t, vcpus->row[k]));
 			wait_cells(t, steal);
 			wait_cells(t, wake);
@@ -204,7 +231,7 @@ static void share_cell(struct text *t, const struct row *row, const char *field,
 void layout__threads(struct text *t, const struct rows *vms, uint64_t elapsed_ns)
 {
 	text__table(t, 0);
-	text__column(t, "VM", TEXT_LEFT, 0);
+	text__column(t, "VM", TEXT_NAME, 0);
 	text__column(t, "other threads", TEXT_LEFT, 0);
 	text__column(t, "", TEXT_RIGHT, 0);
 	text__column(t, "cpu %", TEXT_RIGHT, 0);
@@ -215,9 +242,7 @@ void layout__threads(struct text *t, const struct rows *vms, uint64_t elapsed_ns
 		for (size_t k = 0; groups && k < groups->n; k++) {
 			const struct row *g = groups->row[k];
 
-			text__cell(t, k ? ""
-					: text__safe(t, row__get_text(vms->row[i], "name"),
-						     CPU_NAME_COLUMNS));
+			text__cell(t, k ? "" : row__get_text(vms->row[i], "name"));
 			text__cell(t, row__get_text(g, "group"));
 			text__cell(t, text__count(t, row__get_u64(g, "threads")));
 			share_cell(t, g, "cpu_ns", elapsed_ns);
@@ -247,8 +272,9 @@ void layout__host(struct text *t, const struct row *host)
 	text__column(t, "(host)", TEXT_LEFT, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		text__column(t, parts[i].title, TEXT_RIGHT, 0);
-	text__cell(t, text__format(t, "%llu CPUs, %%",
-				   (unsigned long long)row__get_u64(host, "cpus")));
+	text__cell(t,
+		   text__format(t, "%llu CPU%s, %%", (unsigned long long)row__get_u64(host, "cpus"),
+				row__get_u64(host, "cpus") == 1 ? "" : "s"));
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		share_cell(t, host, parts[i].field, all);
 	text__table_end(t);

@@ -61,7 +61,7 @@ static void hops(struct text *t, const struct row *nic)
 			 row__get_hist(list->row[i], "latency"));
 	if (ring && ring->count)
 		hop_line(t,
-			 text__format(t, "%s ring", text__safe(t, row__get_text(nic, "name"), 16)),
+			 text__format(t, "%s ring", text__name(t, row__get_text(nic, "name"), 16)),
 			 net__sampled() == 1 ? text__exact(t, ring->count) : NULL, ring);
 	text__table_end(t);
 }
@@ -78,7 +78,7 @@ static void histograms(struct text *t, const char *vm, const struct row *nic)
 			continue;
 		text__blank(t);
 		text__histogram(t,
-				text__format(t, "%s   %s", text__safe(t, vm, NAME_COLUMNS),
+				text__format(t, "%s   %s", text__name(t, vm, NAME_COLUMNS),
 					     hop_name(t, list->row[i])),
 				h, 'n');
 	}
@@ -86,8 +86,8 @@ static void histograms(struct text *t, const char *vm, const struct row *nic)
 		return;
 	text__blank(t);
 	text__histogram(t,
-			text__format(t, "%s   %s ring", text__safe(t, vm, NAME_COLUMNS),
-				     text__safe(t, row__get_text(nic, "name"), 16)),
+			text__format(t, "%s   %s ring", text__name(t, vm, NAME_COLUMNS),
+				     text__name(t, row__get_text(nic, "name"), 16)),
 			ring, 'n');
 }
 
@@ -192,10 +192,10 @@ static void device(struct text *t, const struct row *nic)
 			   text__exact(t, errors), errors == 1 ? "" : "s");
 }
 
-void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
+bool layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 {
 	const struct rows *nics = row__get_rows(vm, "nics");
-	bool host = !row__get_u64(vm, "pid");
+	bool host = !row__get_u64(vm, "pid"), any = false;
 
 	for (size_t i = 0; i < nics->n; i++) {
 		const struct row *nic = nics->row[i];
@@ -207,17 +207,19 @@ void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 		if (host) {
 			if (!row__get_rows(nic, "drops")->n)
 				continue;
+			any = true;
 			text__colored(t, TEXT_BOLD,
 				      "%s   received by %s, and died before it was known for whom",
 				      row__get_text(vm, "name"),
-				      text__safe(t, row__get_text(nic, "name"), 16));
+				      text__name(t, row__get_text(nic, "name"), 16));
 			drops(t, nic, elapsed_ns);
 			continue;
 		}
+		any = true;
 		text__colored(
 			t, TEXT_BOLD, "%s   %s   guest %s   %s packet%s   %s/s   %s/s%s%s%s",
-			text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
-			text__safe(t, row__get_text(nic, "name"), 16), is_rx(nic) ? "RX" : "TX",
+			text__name(t, row__get_text(vm, "name"), NAME_COLUMNS),
+			text__name(t, row__get_text(nic, "name"), 16), is_rx(nic) ? "RX" : "TX",
 			text__exact(t, packets), packets == 1 ? "" : "s",
 			text__rate(t, packets, elapsed_ns),
 			text__byte_rate(t, row__get_u64(nic, "bytes"), elapsed_ns),
@@ -234,6 +236,7 @@ void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns)
 		if (text__opts(t)->histograms)
 			histograms(t, row__get_text(vm, "name"), nic);
 	}
+	return any;
 }
 
 void layout__findings(struct text *t, const struct row *vm)
@@ -242,7 +245,7 @@ void layout__findings(struct text *t, const struct row *vm)
 
 	for (size_t i = 0; i < list->n; i++)
 		text__colored(t, TEXT_YELLOW, "! %s: %s",
-			      text__safe(t, row__get_text(vm, "name"), NAME_COLUMNS),
+			      text__name(t, row__get_text(vm, "name"), NAME_COLUMNS),
 			      text__safe(t, row__get_text(list->row[i], "text"), 300));
 }
 
@@ -282,6 +285,14 @@ static const char *worst_drop(struct text *t, const struct row *nic, uint64_t el
 		     : NULL;
 }
 
+/* Of the host's interfaces not all is. */
+static bool is_counted(const struct row *nic, const char *field)
+{
+	const struct field *f = row__field(nic, field);
+
+	return f && f->kind == FIELD_INT;
+}
+
 static bool has_packets(const struct rows *vms)
 {
 	for (size_t i = 0; i < vms->n; i++) {
@@ -300,8 +311,8 @@ void layout__net_summary(struct text *t, const struct rows *vms, uint64_t elapse
 		return;
 	text__blank(t);
 	text__table(t, 0);
-	text__column(t, "NET", TEXT_LEFT, 0);
-	text__column(t, "nic", TEXT_LEFT, 0);
+	text__column(t, "NET", TEXT_NAME, 0);
+	text__column(t, "nic", TEXT_NAME, 0);
 	text__column(t, "dir", TEXT_LEFT, 0);
 	text__column(t, "pkt/s", TEXT_RIGHT, 0);
 	text__column(t, "bytes/s", TEXT_RIGHT, 1);
@@ -317,11 +328,17 @@ void layout__net_summary(struct text *t, const struct rows *vms, uint64_t elapse
 			if (!(is_vm && row__get_u64(nic, "packets")) &&
 			    !row__get_rows(nic, "drops")->n)
 				continue;
-			text__cell(t, text__safe(t, row__get_text(vms->row[i], "name"), 20));
-			text__cell(t, text__safe(t, row__get_text(nic, "name"), 16));
+			text__cell(t, row__get_text(vms->row[i], "name"));
+			text__cell(t, row__get_text(nic, "name"));
 			text__cell(t, row__get_text(nic, "direction"));
-			text__cell(t, text__rate(t, row__get_u64(nic, "packets"), elapsed_ns));
-			text__cell(t, text__byte_rate(t, row__get_u64(nic, "bytes"), elapsed_ns));
+			text__cell(t,
+				   is_counted(nic, "packets")
+					   ? text__rate(t, row__get_u64(nic, "packets"), elapsed_ns)
+					   : NULL);
+			text__cell(t, is_counted(nic, "bytes")
+					      ? text__byte_rate(t, row__get_u64(nic, "bytes"),
+								elapsed_ns)
+					      : NULL);
 			text__cell(t, slowest(t, nic));
 			text__cell_color(t, worst_drop(t, nic, elapsed_ns), TEXT_RED);
 		}

@@ -6,8 +6,9 @@
 #include "report.h"
 #include "text.h"
 
-/* A VM's interfaces (or the host's): what went by, hop by hop, ways, drops. */
-void layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns);
+/* A VM's interfaces (or the host's): what went by, hop by hop, ways, drops. False: there are none.
+ */
+bool layout__net_vm(struct text *t, const struct row *vm, uint64_t elapsed_ns);
 /* What is probably wrong with its network, a line each: "! web1: ...". */
 void layout__findings(struct text *t, const struct row *vm);
 /* One line an interface and direction of each VM that had packets. */

@@ -52,6 +52,55 @@ check_tables_too_large() {
 	error_is tables 1 'they take 2[0-9]* MiB of the kernel.s memory: lower --max-subjects or --max-vcpus'
 }
 
+# Which of the three finds room is chance; no two do.
+run_vms_measured_in_part() {
+	lazy_ops="--forever --out 3 --cpuid 5 --hlt 1 --hlt-wake-us 20000"
+	vm_start one instance-0000001a $lazy_ops --vcpus 2
+	vm_go one
+	one=$vm_pid
+	vm_start two instance-0000001b $lazy_ops
+	vm_go two
+	for command in exits cpu "exits --by vcpu" ""; do
+		name=${command##* }
+		scope "text${name:+_$name}" $command --strict --max-vcpus 1 0.25 1
+	done
+	scope json -j --max-vcpus 1 0.25 1
+	scope json_cpu cpu -j --max-vcpus 1 0.25 1
+	vm_kill "$one"
+	vm_kill $vm_pid
+}
+
+check_vms_measured_in_part() {
+	local file
+	for file in text text_exits text_cpu text_vcpu; do
+		status_is $file 6
+		says $file.out '^instance-0000001a '
+		says $file.out '^instance-0000001b '
+		narrow $file.out
+	done
+	for file in text_exits text_vcpu; do
+		says $file.out '   - exits in '
+		says $file.out '(^|  )[01] of 2 vCPUs measured$'
+		says $file.out '(^|  )0 of [12] vCPUs? measured$'
+		at_most "$file: those of which KVM's count is known" "$(grep -c coverage $file.out || true)" 1
+	done
+	says text_vcpu.out '^  vCPU [01]   tid [0-9]+   not measured$'
+	says text_cpu.out '^instance-0000001a +[01] of 2 '
+	says text_cpu.out ' [01] +-( +-)+$'
+	says text.out '^instance-0000001[ab] +([12] +)?- +- '
+	says text.out '^! instance-0000001a: [01] of 2 vCPUs measured$'
+	for file in json json_cpu; do
+		holds "$file: who is measured, and who is not" $file.out '[.[].vms[] | select(.pid > 0) |
+			[.measured_vcpus, (.unmeasured_vcpus | length)]] | sort |
+			must(. == [[0, 1], [1, 1]] or . == [[0, 2], [1, 0]])'
+		holds "$file: KVM counts of the whole alone" $file.out '[.[].vms[] | select(.pid > 0) |
+			if .unmeasured_vcpus == [] then true else has("kernel_exits") and .kernel_exits == null end] |
+			must(all)'
+	done
+	holds "three different threads" json_cpu.out '[.[].vms[] | select(.pid > 0) |
+		(.vcpus[], .unmeasured_vcpus[]) | .tid] | unique | must(length == 3 and .[0] > 0)'
+}
+
 # --- filters
 
 run_filter() {

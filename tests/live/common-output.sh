@@ -28,6 +28,7 @@ run_screens() {
 	vm_kill $vm_pid
 	scope empty exits 0.2 1
 	scope empty_vms vms
+	scope empty_net net 0.2 1
 }
 
 # Do its KVM's exits show?
@@ -37,7 +38,7 @@ has_kvm_exit() {
 
 check_screens() {
 	local file
-	for file in summary exits by_vcpu by_userspace histograms counts cpu color vms file empty empty_vms; do
+	for file in summary exits by_vcpu by_userspace histograms counts cpu color vms file empty empty_vms empty_net; do
 		status_is $file 0
 		says_not $file.err '^kvmscope: '
 		says_not $file.out '(nan|inf|\(null\))'
@@ -62,6 +63,7 @@ check_screens() {
 	if [ "$(value others.out 'only.vms')" = '[]' ]; then
 		says empty.out '^no VM in '
 		says empty_vms.out '^no VM runs here'
+		says empty_net.out '^no interface of a VM in '
 	fi
 	lines_are counts.err 0
 	lines_are file.out 0
