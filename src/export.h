@@ -39,10 +39,12 @@ struct export
 	unsigned int modes; /* enum trace_mode, or'ed: one of them measures it; 0: any */
 	/*
 	 * Labels behind vm: fields, texts or numbers, of the row or of one that it is in. Ends at
-	 * name NULL.
+	 * name NULL. fixed: its values are few and all known here, as those of "state" are: no
+	 * bound counts them, and what is folded keeps them.
 	 */
 	struct {
 		const char *name, *field;
+		bool fixed;
 	} label[EXPORT_LABELS + 1];
 };
 

@@ -8,9 +8,15 @@
 #include "utf8.h"
 #include "util.h"
 
-#define PREFIX		  "kvmscope_"
-#define LEDGER_FOLDED_MAX (LEDGER_LABELS_MAX * sizeof(LEDGER_OVERFLOW))
-#define REPLACEMENT	  "\xef\xbf\xbd" /* U+FFFD */
+#define PREFIX	    "kvmscope_"
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+const struct ledger_opts ledger_defaults = {
+	.max_vms = 1000,
+	.max_series = 100000,
+	.max_values = 24,
+	.grace_ns = 300 * NSEC_PER_SEC,
+};
 
 struct ledger *ledger__new(const struct ledger_opts *opts)
 {
@@ -124,25 +130,53 @@ size_t series__values_len(const struct family *f, const char *value)
 	return n;
 }
 
-/* The head of an account's series in a family. */
-struct series **series__head(struct ledger *l, struct account *a, const struct family *f)
+struct head *series__head(struct ledger *l, struct account *a, const struct family *f)
 {
 	struct account *of = a ?: &l->own;
 
 	if (f->index >= of->n_heads) {
-		of->head = xreallocarray(of->head, l->n_families, sizeof(struct series *));
+		of->head = xreallocarray(of->head, l->n_families, sizeof(struct head));
 		while (of->n_heads < l->n_families)
-			of->head[of->n_heads++] = NULL;
+			of->head[of->n_heads++] = (struct head){};
 	}
 	return &of->head[f->index];
 }
 
-static struct series *find(struct series *s, const struct family *f, const char *value, size_t len)
+static bool has_values(const struct series *s, const struct family *f, const char *value,
+		       size_t len)
 {
-	for (; s; s = s->of_account)
-		if (series__values_len(f, s->value) == len && !memcmp(s->value, value, len))
-			return s;
-	return NULL;
+	return series__values_len(f, s->value) == len && !memcmp(s->value, value, len);
+}
+
+static struct series *find(const struct head *head, const struct family *f, const char *value)
+{
+	size_t len = series__values_len(f, value);
+	struct series *s = head->first;
+
+	while (s && !has_values(s, f, value, len))
+		s = s->of_account;
+	return s;
+}
+
+/* Whether these values differ in fixed labels at most. */
+static bool same_set(const struct family *f, const char *a, const char *b)
+{
+	for (size_t i = 0; i < f->n_labels; i++) {
+		if (!f->fixed[i] && strcmp(a, b))
+			return false;
+		a += strlen(a) + 1;
+		b += strlen(b) + 1;
+	}
+	return true;
+}
+
+static bool has_set(const struct head *head, const struct family *f, const char *value)
+{
+	const struct series *s = head->first;
+
+	while (s && !same_set(f, s->value, value))
+		s = s->of_account;
+	return s;
 }
 
 static void unlink_series(struct family *f, struct series *s)
@@ -167,12 +201,15 @@ static void free_series(struct family *f, struct series *s)
 
 struct series *series__new(struct ledger *l, struct account *a, struct family *f, const char *value)
 {
-	struct series *s = xcalloc(1, sizeof(*s)), **at = series__head(l, a, f);
+	struct series *s = xcalloc(1, sizeof(*s)), **at;
+	struct head *head = series__head(l, a, f);
 	size_t len = series__values_len(f, value);
 
+	head->n_sets += !has_set(head, f, value);
 	s->account = a;
 	s->value = xcalloc(len + 1, 1);
 	memcpy(s->value, value, len);
+	at = &head->first;
 	while (*at)
 		at = &(*at)->of_account;
 	*at = s;
@@ -188,7 +225,7 @@ struct series *series__new(struct ledger *l, struct account *a, struct family *f
 static void drop_series(struct ledger *l, struct account *a)
 {
 	for (size_t i = 0; i < a->n_heads; i++) {
-		struct series *s = a->head[i], *next;
+		struct series *s = a->head[i].first, *next;
 
 		for (; s; s = next) {
 			next = s->of_account;
@@ -197,7 +234,7 @@ static void drop_series(struct ledger *l, struct account *a)
 				l->n_series -= weight(l->family[i]);
 			free_series(l->family[i], s);
 		}
-		a->head[i] = NULL;
+		a->head[i] = (struct head){};
 	}
 }
 
@@ -207,7 +244,7 @@ void family__drop_series(struct ledger *l, struct family *f)
 
 	for (; s; s = next) {
 		next = s->next;
-		*series__head(l, s->account, f) = NULL;
+		*series__head(l, s->account, f) = (struct head){};
 		if (s->account && !s->account->overflow)
 			l->n_series -= weight(f);
 		free_series(f, s);
@@ -352,11 +389,9 @@ static void inherit(struct ledger *l, struct account *a, struct account *dead)
 
 		if (f->type == FAMILY_INFO || f->type == FAMILY_GAUGE)
 			continue;
-		for (struct series *s = dead->head[i]; s; s = s->of_account) {
-			struct series **at = series__head(l, a, f);
-			struct series *mine =
-				find(*at, f, s->value, series__values_len(f, s->value))
-					?: series__new(l, a, f, s->value);
+		for (struct series *s = dead->head[i].first; s; s = s->of_account) {
+			struct series *mine = find(series__head(l, a, f), f, s->value)
+						      ?: series__new(l, a, f, s->value);
 
 			add_values(f, mine, s);
 		}
@@ -411,43 +446,78 @@ static void add_values(const struct family *f, struct series *to, const struct s
 		to->n += from->n;
 }
 
-/* The values of a series in which others are folded. */
-static const char *folded(const struct family *f, char value[LEDGER_FOLDED_MAX])
+/*
+ * Makes of these values those of the series in which they are folded. Fixed labels stay: their
+ * values are few, and a sum by one of them (time by state) is to be whole over all series.
+ */
+static void fold(const struct family *f, char value[LEDGER_VALUES_MAX])
 {
-	for (size_t i = 0; i < f->n_labels; i++)
-		memcpy(value + i * sizeof(LEDGER_OVERFLOW), LEDGER_OVERFLOW,
-		       sizeof(LEDGER_OVERFLOW));
-	return value;
-}
-
-/* The series of that account in the family with these values; room permitting, a new one. */
-struct series *series__get(struct ledger *l, struct account *a, struct family *f, const char *value)
-{
-	char fold[LEDGER_FOLDED_MAX];
-	struct series *s = *series__head(l, a, f), *found;
+	char to[LEDGER_VALUES_MAX];
+	const char *from = value;
 	size_t n = 0;
 
-	found = find(s, f, value, series__values_len(f, value));
-	if (found)
-		return found;
-	for (; s; s = s->of_account)
-		n++;
-	if (a && f->n_labels && n >= l->opts.max_values) {
-		l->overflows[OVERFLOW_VALUES]++;
-		value = folded(f, fold);
-		found = find(*series__head(l, a, f), f, value, series__values_len(f, value));
-		if (found)
-			return found;
+	for (size_t i = 0; i < f->n_labels; i++) {
+		const char *label = f->fixed[i] ? from : LEDGER_OVERFLOW;
+
+		memcpy(to + n, label, strlen(label) + 1);
+		n += strlen(label) + 1;
+		from += strlen(from) + 1;
+	}
+	memcpy(value, to, n);
+}
+
+static bool has_free_labels(const struct family *f)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < f->n_labels && !found; i++)
+		found = !f->fixed[i];
+	return found;
+}
+
+/* The account in which n series that are not there yet count, with values as the bounds allow. */
+static struct account *settle(struct ledger *l, struct account *a, const struct family *f,
+			      char value[LEDGER_VALUES_MAX], size_t n)
+{
+	const struct head *head = series__head(l, a, f);
+
+	if (a && has_free_labels(f) && head->n_sets >= l->opts.max_values &&
+	    !has_set(head, f, value)) {
+		l->overflows[OVERFLOW_VALUES] += n;
+		fold(f, value);
+		if (find(head, f, value))
+			return a;
 	}
 	if (!a || a->overflow)
-		return series__new(l, a, f, value);
-	while (l->n_series + weight(f) > l->opts.max_series && evict(l, a))
+		return a;
+	while (l->n_series + n * weight(f) > l->opts.max_series && evict(l, a))
 		;
-	if (l->n_series + weight(f) <= l->opts.max_series)
-		return series__new(l, a, f, value);
-	l->overflows[OVERFLOW_SERIES]++;
-	a = account__shared(l, LEDGER_OVERFLOW);
-	value = folded(f, fold);
-	return find(*series__head(l, a, f), f, value, series__values_len(f, value))
-		       ?: series__new(l, a, f, value);
+	if (l->n_series + n * weight(f) <= l->opts.max_series)
+		return a;
+	l->overflows[OVERFLOW_SERIES] += n;
+	fold(f, value);
+	return account__shared(l, LEDGER_OVERFLOW);
+}
+
+struct series *series__get(struct ledger *l, struct account *a, struct family *f,
+			   char value[LEDGER_VALUES_MAX], size_t n)
+{
+	struct series *found = find(series__head(l, a, f), f, value);
+
+	if (found)
+		return found;
+	a = settle(l, a, f, value, n);
+	return find(series__head(l, a, f), f, value) ?: series__new(l, a, f, value);
+}
+
+struct series *series__beside(struct ledger *l, struct family *f, const struct series *s,
+			      const char *value)
+{
+	struct series *next = s->of_account;
+
+	/* that is where it is if both were made at once, and a VM has many of them */
+	if (next && has_values(next, f, value, series__values_len(f, value)))
+		return next;
+	return find(series__head(l, s->account, f), f, value)
+		       ?: series__new(l, s->account, f, value);
 }

@@ -5,9 +5,11 @@
  *
  * Bounded: over max_vms, VMs count under the one name "__overflow__"; over max_values, more label
  * values of one VM in one family do so too; over max_series, whole new series. Each time is
- * counted. A VM that ended is kept for a grace, shorter if room is needed; if one of the same name
- * comes in that time, it goes on where that one ended. What is no longer measured is kept for
- * a grace, too: a counter that stands still would say that nothing happens.
+ * counted. Labels of few and known values (struct export) are in no bound and are never folded:
+ * a VM's exit reasons are so many whole splits of time by state, and the sums by state add up
+ * whatever is folded. A VM that ended is kept for a grace, shorter if room is needed; if one of the
+ * same name comes in that time, it goes on where that one ended. What is no longer measured is kept
+ * for a grace, too: a counter that stands still would say that nothing happens.
  */
 #ifndef KVMSCOPE_LEDGER_H
 #define KVMSCOPE_LEDGER_H
@@ -31,9 +33,12 @@
 struct ledger_opts {
 	size_t max_vms;
 	size_t max_series; /* as Prometheus counts them, of classic histograms */
-	size_t max_values; /* label sets of one VM in one family */
+	size_t max_values; /* label sets of one VM in one family, without their fixed labels */
 	uint64_t grace_ns;
 };
+
+/* What kvmscoped has where nobody asks for other bounds. */
+extern const struct ledger_opts ledger_defaults;
 
 enum family_type { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM, FAMILY_INFO };
 
@@ -63,7 +68,8 @@ struct family {
 	double scale;
 	bool by_vm; /* its first label is vm */
 	char *label[LEDGER_LABELS_MAX];
-	size_t n_labels; /* without vm */
+	bool fixed[LEDGER_LABELS_MAX]; /* by label, as in struct export */
+	size_t n_labels;	       /* without vm */
 	struct series *series, **last;
 	size_t n_series;
 	size_t index;	     /* among the ledger's */

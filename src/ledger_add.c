@@ -52,17 +52,28 @@ static size_t put_label(const struct walk *w, const char *field, char *out)
 static void take_split(const struct walk *w, struct family *f, const struct field *field,
 		       char *value, size_t at)
 {
+	unsigned int states = ((1u << KS_STATES) - 1) & ~field->split_without;
+	size_t n = (size_t)__builtin_popcount(states);
+	struct series *s = NULL;
+
 	for (int state = 0; state < KS_STATES; state++) {
-		if (field->split_without & 1u << state)
+		if (!(states & 1u << state))
 			continue;
 		put_value(value + at, state_names[state]);
-		series__get(w->l, w->account, f, value)->n += field->split[state];
+		if (s) {
+			s = series__beside(w->l, f, s, value);
+		} else {
+			s = series__get(w->l, w->account, f, value, n);
+			/* what is before the state may have been folded */
+			at = series__values_len(f, value) - strlen(state_names[state]) - 1;
+		}
+		s->n += field->split[state];
 	}
 }
 
 static void take_field(const struct walk *w, const struct field *field)
 {
-	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	char value[LEDGER_VALUES_MAX];
 	const struct export *e = w->e;
 	struct family *f;
 	size_t at = 0;
@@ -76,19 +87,23 @@ static void take_field(const struct walk *w, const struct field *field)
 			    e->info);
 	if (!f->by_vm) {
 		f->by_vm = true;
-		for (; e->label[f->n_labels].name; f->n_labels++)
+		for (; e->label[f->n_labels].name; f->n_labels++) {
 			f->label[f->n_labels] = xstrdup(e->label[f->n_labels].name);
-		if (field->kind == FIELD_SPLIT)
+			f->fixed[f->n_labels] = e->label[f->n_labels].fixed;
+		}
+		if (field->kind == FIELD_SPLIT) {
+			f->fixed[f->n_labels] = true;
 			f->label[f->n_labels++] = xstrdup("state");
+		}
 	}
 	for (size_t i = 0; e->label[i].name; i++)
 		at += put_label(w, e->label[i].field, value + at);
 	if (field->kind == FIELD_HIST)
-		account_hist__add(&series__get(w->l, w->account, f, value)->hist, field->hist);
+		account_hist__add(&series__get(w->l, w->account, f, value, 1)->hist, field->hist);
 	else if (field->kind == FIELD_SPLIT)
 		take_split(w, f, field, value, at);
 	else if (field->kind == FIELD_INT && !field->num.negative)
-		series__get(w->l, w->account, f, value)->n += field->num.value;
+		series__get(w->l, w->account, f, value, 1)->n += field->num.value;
 }
 
 /* Walks down the export's path of lists, and takes the field of each row at its end. */
@@ -122,7 +137,7 @@ static void take_info(struct ledger *l, struct account *a, const struct row *row
 		"vm", "none", 1,
 		"A VM, for joins: its uuid and pid, and where its name comes from."};
 	static const char *const labels[] = {"uuid", "pid", "platform", "name_source"};
-	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	char value[LEDGER_VALUES_MAX];
 	struct family *f = family__by_info(l, FAMILY_INFO, &info);
 	const struct walk w = {.row = {row}, .depth = 1};
 	struct series *s;
@@ -137,9 +152,9 @@ static void take_info(struct ledger *l, struct account *a, const struct row *row
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
 		at += put_label(&w, labels[i], value + at);
-	s = *series__head(l, a, f);
+	s = series__head(l, a, f)->first;
 	if (!s) {
-		s = series__get(l, a, f, value);
+		s = series__get(l, a, f, value, 1);
 		s->n = 1;
 	} else if (series__values_len(f, s->value) != at || memcmp(s->value, value, at)) {
 		s->value = xreallocarray(s->value, at, 1);
@@ -302,7 +317,7 @@ void ledger__add(struct ledger *l, const struct report *r, const struct vms *vms
 void ledger__own(struct ledger *l, enum family_type type, const struct metric_info *info,
 		 uint64_t n, const char *const *label)
 {
-	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	char value[LEDGER_VALUES_MAX];
 	struct family *f = family__by_info(l, type, info);
 	bool is_new = !f->n_series && !f->n_labels;
 	struct series *s;
@@ -313,6 +328,6 @@ void ledger__own(struct ledger *l, enum family_type type, const struct metric_in
 			f->label[f->n_labels++] = xstrdup(label[i]);
 		at += put_value(value + at, label[i + 1]);
 	}
-	s = series__get(l, NULL, f, value);
+	s = series__get(l, NULL, f, value, 1);
 	s->n = type == FAMILY_COUNTER ? s->n + n : n;
 }

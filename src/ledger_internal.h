@@ -5,17 +5,26 @@
 
 #include "ledger.h"
 
+/* Room for the values of any series. */
+#define LEDGER_VALUES_MAX (LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1))
+
+/* An account's series in a family. */
+struct head {
+	struct series *first;
+	size_t n_sets; /* that differ in more than fixed labels: what max_values bounds */
+};
+
 /* What a VM's series belong to. */
 struct account {
 	char *label; /* the value of vm: unique */
 	char name[VM_NAME_MAX];
 	pid_t pid;
-	uint64_t start;	      /* of the process, clock ticks: with pid, the VM */
-	uint64_t ended;	      /* when it was no longer there, ns; 0: it is */
-	uint64_t seen;	      /* tick of the last report that had it */
-	bool shared;	      /* of no single VM: never ends */
-	bool overflow;	      /* LEDGER_OVERFLOW: its series are beside the bound */
-	struct series **head; /* by family, in the order of ledger's */
+	uint64_t start;	   /* of the process, clock ticks: with pid, the VM */
+	uint64_t ended;	   /* when it was no longer there, ns; 0: it is */
+	uint64_t seen;	   /* tick of the last report that had it */
+	bool shared;	   /* of no single VM: never ends */
+	bool overflow;	   /* LEDGER_OVERFLOW: its series are beside the bound */
+	struct head *head; /* by family, in the order of ledger's */
 	size_t n_heads;
 };
 
@@ -50,13 +59,19 @@ struct family *family__by_info(struct ledger *l, enum family_type type,
 struct account *account__shared(struct ledger *l, const char *label);
 /* A VM's, room permitting; else LEDGER_OVERFLOW's. */
 struct account *account__of(struct ledger *l, const struct vm *vm);
-/* The head of an account's series in a family. */
-struct series **series__head(struct ledger *l, struct account *a, const struct family *f);
+struct head *series__head(struct ledger *l, struct account *a, const struct family *f);
 /* How long the values are that a series of the family has, with their NULs. */
 size_t series__values_len(const struct family *f, const char *value);
-/* The series of that account in the family with these values; room permitting, a new one. */
+/*
+ * The series of that account in the family with these values, or a new one; where a bound is
+ * reached, one in which others are folded: value is then that one's. n: how many there are to be,
+ * this one and those that series__beside() makes. There is room for all of them or for none.
+ */
 struct series *series__get(struct ledger *l, struct account *a, struct family *f,
-			   const char *value);
+			   char value[LEDGER_VALUES_MAX], size_t n);
+/* Another of s' account, with values that differ from those of s in a fixed label. */
+struct series *series__beside(struct ledger *l, struct family *f, const struct series *s,
+			      const char *value);
 void account_hist__add(struct account_hist *to, const struct histogram *from);
 void account_hist__merge(struct account_hist *to, const struct account_hist *from);
 /* a NULL: of the program's own. value: as struct series has it. */

@@ -9,7 +9,7 @@
 #include "ledger_internal.h"
 #include "util.h"
 
-#define MAGIC "kvmscope-ledger/1"
+#define MAGIC "kvmscope-ledger/2"
 
 static void put(struct buffer *b, uint64_t n)
 {
@@ -59,8 +59,10 @@ void ledger__save(const struct ledger *l, struct buffer *out)
 		put(out, f->by_vm);
 		put(out, f->idle_since);
 		put(out, f->n_labels);
-		for (size_t k = 0; k < f->n_labels; k++)
+		for (size_t k = 0; k < f->n_labels; k++) {
 			put_text(out, f->label[k]);
+			put(out, f->fixed[k]);
+		}
 	}
 	put(out, l->n_accounts);
 	for (size_t i = 0; i < l->n_accounts; i++) {
@@ -163,13 +165,15 @@ static void get_family(struct reader *r, struct ledger *l)
 	n = get_count(r);
 	if (n > LEDGER_LABELS_MAX || f->n_labels)
 		r->bad = true;
-	for (size_t i = 0; i < n && !r->bad; i++)
+	for (size_t i = 0; i < n && !r->bad; i++) {
 		f->label[f->n_labels++] = xstrdup(get_text(r, 64));
+		f->fixed[i] = get(r);
+	}
 }
 
 static void get_series(struct reader *r, struct ledger *l, struct family *f)
 {
-	char value[LEDGER_LABELS_MAX * (LEDGER_LABEL_MAX + 1)];
+	char value[LEDGER_VALUES_MAX];
 	uint64_t owner = get(r), number[3];
 	const void *buckets = NULL;
 	size_t at = 0, n = 0;

@@ -52,7 +52,7 @@ static const struct argp_option options[] = {
 	 "Room for N disk operations, ways of packets (8192)", 4},
 	{"max-vms", OPT_MAX_VMS, "N", 0, "Series for N VMs (1000)", 4},
 	{"max-series", OPT_MAX_SERIES, "N", 0, "Series in all (100000)", 4},
-	{"max-values", OPT_MAX_VALUES, "N", 0, "Label sets of a VM in a family (24)", 4},
+	{"max-values", OPT_MAX_VALUES, "N", 0, "Reasons, disks, ... of a VM in a family (24)", 4},
 	{"max-connections", OPT_MAX_CONNECTIONS, "N", 0, "To the server (64)", 4},
 	{"grace", OPT_GRACE, "SECONDS", 0, "How long an ended VM's series stay (300)", 4},
 	{"user", OPT_USER, "NAME", 0, "Who to be after loading, if started as root (kvmscope)", 5},
@@ -356,10 +356,7 @@ char *config__read(struct config *c, int argc, char **argv)
 		.calm_ns = 60 * NSEC_PER_SEC,
 		.max_vcpus = 1024,
 		.max_connections = 64,
-		.ledger = {.max_vms = 1000,
-			   .max_series = 100000,
-			   .max_values = 24,
-			   .grace_ns = 300 * NSEC_PER_SEC},
+		.ledger = ledger_defaults,
 	};
 	for (int pass = 0; pass < 2 && !p.error; pass++) {
 		if (argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_ERRS, NULL, &p)) {

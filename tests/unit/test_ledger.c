@@ -330,6 +330,244 @@ static void test_modes(void **state)
 	ledger__free(l);
 }
 
+/* --- bounds of families that have a label of few values, as the domains have them */
+
+/* The same by two labels; NULL: any value of the first, added up. */
+static int64_t value_by(const struct ledger *l, const char *family, const char *vm,
+			const char *first, const char *second)
+{
+	struct family *const *f;
+	size_t n = ledger__families(l, &f);
+	int64_t sum = -1;
+
+	for (size_t i = 0; i < n; i++)
+		for (const struct series *s = f[i]->series; s; s = s->next)
+			if (!strcmp(f[i]->name, family) && !strcmp(series__vm(s) ?: "", vm) &&
+			    (!first || !strcmp(s->value, first)) &&
+			    !strcmp(s->value + strlen(s->value) + 1, second))
+				sum = (sum < 0 ? 0 : sum) + (int64_t)s->n;
+	return sum;
+}
+
+static size_t count_series(const struct ledger *l, const char *family, const char *vm)
+{
+	struct family *const *f;
+	size_t n = ledger__families(l, &f), found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (const struct series *s = f[i]->series; s; s = s->next)
+			found += !strcmp(f[i]->name, family) && !strcmp(series__vm(s) ?: "", vm);
+	return found;
+}
+
+/* Of how many states there is a series of that reason. */
+static int states_of(const struct ledger *l, const char *vm, const char *reason)
+{
+	int n = 0;
+
+	for (int i = 0; i < KS_STATES; i++)
+		n += value_by(l, "kvmscope_exit_time_seconds", vm, reason, state_names[i]) >= 0;
+	return n;
+}
+
+static struct ledger *domain_ledger(const struct ledger_opts *opts, const char *domain)
+{
+	const struct domain *const domains[] = {domain__find(domain)};
+	struct ledger *l = ledger__new(opts);
+
+	assert_non_null(domains[0]);
+	ledger__measure(l, domains, 1, ~0U, NSEC_PER_SEC);
+	return l;
+}
+
+static struct row *vm_row(struct report *r, const struct vm *vm)
+{
+	struct row *row = row__add(&r->top, "vms");
+
+	row__text(row, "name", vm->name);
+	row__text(row, "name_source", vm->name_source);
+	row__null(row, "uuid");
+	row__u64(row, "pid", (uint64_t)vm->pid);
+	row__text(row, "platform", "qemu");
+	return row;
+}
+
+/* An interval in which that VM exited for reasons r1 to rN: in state s for s + 1. */
+static void add_reasons(struct ledger *l, struct vms *vms, const struct vm *vm, int reasons,
+			uint64_t now_s)
+{
+	struct report *r = report__new("daemon");
+	struct row *row = vm_row(r, vm);
+	const struct histogram h = {.count = 1, .sum = 1000, .max = 1000};
+	uint64_t split[KS_STATES];
+	char reason[8];
+
+	for (int i = 0; i < KS_STATES; i++)
+		split[i] = (uint64_t)i + 1;
+	for (int i = 1; i <= reasons; i++) {
+		struct row *exit = row__add(row, "exits");
+
+		snprintf(reason, sizeof(reason), "r%d", i);
+		row__text(exit, "reason", reason);
+		row__u64(exit, "count", 1);
+		row__hist(exit, "latency", &h);
+		row__split(exit, "split_ns", split, 1u << KS_GUEST);
+	}
+	ledger__add(l, r, vms, now_s * NSEC_PER_SEC);
+	report__free(r);
+}
+
+/* Each state's time over all reasons is n times what one reason had. */
+static void assert_sums_by_state(const struct ledger *l, const char *vm, int64_t n)
+{
+	for (int i = 0; i < KS_STATES; i++)
+		assert_int_equal(
+			value_by(l, "kvmscope_exit_time_seconds", vm, NULL, state_names[i]),
+			i == KS_GUEST ? -1 : n * (i + 1));
+}
+
+/* What a busy guest does is within the bounds that kvmscoped has by default. */
+static void test_reasons_by_default(void **state)
+{
+	struct ledger *l = domain_ledger(&ledger_defaults, "exits");
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+	char reason[8];
+
+	for (int now = 1; now <= 3; now++)
+		add_reasons(l, vms, a, 24, (uint64_t)now);
+	for (int i = 1; i <= 24; i++) {
+		snprintf(reason, sizeof(reason), "r%d", i);
+		assert_int_equal(exits(l, "web1", reason), 3);
+		assert_int_equal(states_of(l, "web1", reason), KS_STATES - 1);
+		assert_int_equal(value_by(l, "kvmscope_exit_time_seconds", "web1", reason, "vmm"),
+				 3 * (KS_VMM + 1));
+	}
+	assert_int_equal(count_series(l, "kvmscope_exit_time_seconds", "web1"),
+			 24 * (KS_STATES - 1));
+	assert_sums_by_state(l, "web1", 3 * 24);
+	assert_int_equal(value(l, "kvmscope_overflow", "", "values"), 0);
+	vms__close(vms);
+	ledger__free(l);
+}
+
+/* More reasons than the bound: the same ones in each family, whole; the others by state. */
+static void test_more_reasons(void **state)
+{
+	struct ledger *l = domain_ledger(&ledger_defaults, "exits");
+	struct ledger *again = ledger__new(&ledger_defaults);
+	struct vms *vms = sample_vms();
+	struct vm *a = sample_vm(vms, 11, "web1");
+	struct buffer saved = {};
+	char reason[8];
+
+	add_reasons(l, vms, a, 10, 1);
+	add_reasons(l, vms, a, 40, 2);
+	add_reasons(l, vms, a, 40, 3);
+	for (int i = 1; i <= 40; i++) {
+		snprintf(reason, sizeof(reason), "r%d", i);
+		assert_int_equal(exits(l, "web1", reason), i > 24 ? -1 : i > 10 ? 2 : 3);
+		assert_int_equal(states_of(l, "web1", reason), i > 24 ? 0 : KS_STATES - 1);
+	}
+	assert_int_equal(exits(l, "web1", LEDGER_OVERFLOW), 2 * 16);
+	assert_int_equal(states_of(l, "web1", LEDGER_OVERFLOW), KS_STATES - 1);
+	assert_int_equal(value_by(l, "kvmscope_exit_time_seconds", "web1", LEDGER_OVERFLOW, "vmm"),
+			 2 * 16 * (KS_VMM + 1));
+	assert_int_equal(count_series(l, "kvmscope_exit_time_seconds", "web1"),
+			 25 * (KS_STATES - 1));
+	assert_sums_by_state(l, "web1", 10 + 40 + 40);
+	/* of the 16: a count, a histogram, and seven series of a split; twice */
+	assert_int_equal(value(l, "kvmscope_overflow", "", "values"), 2 * 16 * (1 + 1 + 7));
+	/* the next process has the same bounds with the same account */
+	ledger__save(l, &saved);
+	assert_int_equal(ledger__restore(again, saved.data, saved.n), 0);
+	ledger__measure(again, (const struct domain *[]){domain__find("exits")}, 1, ~0U,
+			4 * NSEC_PER_SEC);
+	add_reasons(again, vms, a, 41, 4);
+	assert_int_equal(count_series(again, "kvmscope_exit_time_seconds", "web1"),
+			 25 * (KS_STATES - 1));
+	assert_sums_by_state(again, "web1", 10 + 40 + 40 + 41);
+	buffer__free(&saved);
+	vms__close(vms);
+	ledger__free(l);
+	ledger__free(again);
+}
+
+/* Where the room for series ends, wherever that is, it is in the middle of no split. */
+static void test_split_at_the_last_series(void **state)
+{
+	const int split = KS_STATES - 1;
+	char reason[8];
+
+	for (int room = 0; room < 2 * split; room++) {
+		/* what comes first: vm_info, ten counts, ten histograms; then three splits */
+		const struct ledger_opts opts = {10, (size_t)(1 + 10 + 10 * 15 + 3 * split + room),
+						 24, 300 * NSEC_PER_SEC};
+		struct ledger *l = domain_ledger(&opts, "exits");
+		struct vms *vms = sample_vms();
+		struct vm *a = sample_vm(vms, 11, "web1");
+		int whole = 3 + room / split;
+
+		add_reasons(l, vms, a, 10, 1);
+		add_reasons(l, vms, a, 10, 2);
+		for (int i = 1; i <= 10; i++) {
+			snprintf(reason, sizeof(reason), "r%d", i);
+			assert_int_equal(states_of(l, "web1", reason), i <= whole ? split : 0);
+		}
+		assert_int_equal(states_of(l, LEDGER_OVERFLOW, LEDGER_OVERFLOW), split);
+		assert_sums_by_state(l, "web1", 2 * whole);
+		assert_sums_by_state(l, LEDGER_OVERFLOW, 2 * (10 - whole));
+		assert_true(ledger__series(l) <= opts.max_series);
+		assert_int_equal(value(l, "kvmscope_overflow", "", "values"), 0);
+		vms__close(vms);
+		ledger__free(l);
+	}
+}
+
+/* Disks by operation and interfaces by direction are bounded as disks and as interfaces. */
+static void test_other_fixed_labels(void **state)
+{
+	static const char *const domains[] = {"disk", "net"};
+	static const char *const lists[] = {"disks", "nics"};
+	static const char *const counts[] = {"count", "packets"};
+	static const char *const labels[] = {"op", "direction"};
+	static const char *const families[] = {"kvmscope_disk_requests", "kvmscope_net_packets"};
+	static const char *const halves[][2] = {{"read", "write"}, {"rx", "tx"}};
+	char name[8];
+
+	for (int k = 0; k < 2; k++) {
+		struct ledger *l = domain_ledger(&ledger_defaults, domains[k]);
+		struct vms *vms = sample_vms();
+		struct report *r = report__new("daemon");
+		struct row *row = vm_row(r, sample_vm(vms, 11, "web1"));
+
+		for (int i = 1; i <= 30; i++)
+			for (int half = 0; half < 2; half++) {
+				struct row *device = row__add(row, lists[k]);
+
+				snprintf(name, sizeof(name), "d%d", i);
+				row__text(device, "name", name);
+				row__text(device, labels[k], halves[k][half]);
+				row__u64(device, counts[k], 1 + (uint64_t)half);
+			}
+		ledger__add(l, r, vms, NSEC_PER_SEC);
+		for (int half = 0; half < 2; half++) {
+			const char *with = halves[k][half];
+
+			assert_int_equal(value_by(l, families[k], "web1", "d24", with), 1 + half);
+			assert_int_equal(value_by(l, families[k], "web1", "d25", with), -1);
+			assert_int_equal(value_by(l, families[k], "web1", LEDGER_OVERFLOW, with),
+					 6 * (1 + half));
+			assert_int_equal(value_by(l, families[k], "web1", NULL, with),
+					 30 * (1 + half));
+		}
+		assert_int_equal(count_series(l, families[k], "web1"), 25 * 2);
+		report__free(r);
+		vms__close(vms);
+		ledger__free(l);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -343,6 +581,10 @@ int main(void)
 		cmocka_unit_test(test_save_and_restore),
 		cmocka_unit_test(test_no_longer_measured),
 		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_reasons_by_default),
+		cmocka_unit_test(test_more_reasons),
+		cmocka_unit_test(test_split_at_the_last_series),
+		cmocka_unit_test(test_other_fixed_labels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
