@@ -26,7 +26,7 @@ struct snap_vcpu {
 	uint32_t isa;
 	uint64_t start_ns; /* of the process, CLOCK_BOOTTIME; with tgid, the VM */
 	uint64_t since;	   /* of its slot, CLOCK_MONOTONIC */
-	bool gone; /* its thread has ended: no event will write to its slot */
+	bool gone;	   /* its thread has ended: no event will write to its slot */
 	bool ignored;
 	uint64_t t;		/* when its last event was */
 	enum ks_state now;	/* since then */

@@ -35,7 +35,7 @@ static const char usage[] =
 	"  --pin CPU[,CPU]... pin the vCPU threads, in turn\n"
 	"  --wait-stdin       print \"ready\" and start when a line arrives\n"
 	"  --hold             stay until the input ends\n"
-	"  --free-vm          with --hold: the VM goes when its vCPUs are through, their threads stay\n"
+	"  --free-vm          with --hold: the VM goes when its vCPUs are through, threads stay\n"
 	"  --disk FILE        open it, and when all vCPUs are through do as follows, with "
 	"O_DIRECT\n"
 	"  --disk-reads N  --disk-writes N  --disk-flushes N   so many, in this order\n"
