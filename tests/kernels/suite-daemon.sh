@@ -5,10 +5,14 @@
 # Scenarios: kvmscoped where exits show: its counts are exact, and go on over a reload; what is skipped is told.
 
 # A VM that the daemon has seen before it runs: it is over in less time than a busy daemon takes to look at its name,
-# and would be counted as "(gone)".
+# and would be counted as "(gone)", its I/O as the host's.
+seen_vm_start() { # FILE VM OPTION...
+	vm_start "$@"
+	until_true 30 metric_is "kvmscope_vm_info{vm=\"$2\",uuid=\"\",pid=\"$vm_pid\"" || die "$2 is not found"
+}
+
 seen_vm_runs() {
-	vm_start vm web1 $short_ops
-	until_true 30 metric_is "kvmscope_vm_info{vm=\"web1\",uuid=\"\",pid=\"$vm_pid\"" || die "web1 is not found"
+	seen_vm_start vm web1 $short_ops
 	vm_go vm
 	vm_end vm $vm_pid
 }
@@ -30,7 +34,7 @@ run_daemon_counts() {
 	await_exits web1 "${most_of_short% *}" $((2 * ${most_of_short#* }))
 	# several threads on one disk: there runs may be skipped, which is told
 	null_disk nullb0 queue_mode=2 memory_backed=0 irqmode=1 size=256 submit_queues=1
-	vm_start db db1 $few_ops --disk /dev/nullb0 --disk-reads 2003 --disk-writes 1009 --disk-random --disk-jobs 4
+	seen_vm_start db db1 $few_ops --disk /dev/nullb0 --disk-reads 2003 --disk-writes 1009 --disk-random --disk-jobs 4
 	cat /sys/block/nullb0/stat >disk.stat0
 	vm_go db
 	vm_end db $vm_pid

@@ -32,9 +32,10 @@ md_name=md0
 
 # md_begin LEVEL DISK DISK: /dev/$md_name of two, without mdadm and metadata. Documentation/admin-guide/md.rst.
 md_begin() {
-	local level=$1 disk slot=0 size md=/sys/block/$md_name/md
+	local level=$1 disk slot=0 size md=/sys/block/$md_name/md async=/sys/module/md_mod/parameters/legacy_async_del_gendisk
 	shift
 	modprobe md_mod
+	[ ! -e $async ] || echo N >$async # v6.18 has it: an array that is cleared stays else
 	modprobe "$level"
 	echo "$md_name" >/sys/module/md_mod/parameters/new_array
 	until_true 20 test -d "$md" || die "no $md_name"

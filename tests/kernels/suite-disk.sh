@@ -337,7 +337,7 @@ check_disk_flushes() {
 	complete_or_told flush.out
 	# what a flush waits for is no stage's, and in no plug
 	says text.out '^\(host\)   nullb0   flush '
-	says text.out '^  Q -+[0-9.]+ [num]?s-+ G \.+~[0-9.]+ [num]?s\.+ D -+[0-9.]+ [num]?s-+ C   p50$'
+	says text.out '^  Q -+[0-9.]+ [num]?s-+ G \.+~[0-9.]+ [num]?s\.+ (D -+[0-9.]+ [num]?s-+ )?C   p50$'
 	says_not text.out 'flush .* plug *$|most is plug'
 	covered flush.out nullb0 write 503
 	covered flush.out nullb0 flush 211

@@ -255,7 +255,7 @@ check_too_few_open_files() {
 	error_is exits 1 '64 files may be open, .*: raise the limit of open files'
 	status_is check 1
 	says check.out '^no +open files '
-	says_not check.out '^no +BTF '
+	says_not check.out '^no +BTF  '
 }
 
 # --- signals
