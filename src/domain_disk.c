@@ -403,10 +403,10 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 			  : "cgroup");
 }
 
-#define DISK_EXPORT(what, meaning, ...)                                                 \
-	{                                                                               \
-		.list = "disks", .field = what, .info = meaning,                        \
-		.label = {{"device", "name"}, {"op", "op", .fixed = true}}, __VA_ARGS__ \
+#define DISK_EXPORT(what, meaning, ...)                                                  \
+	{                                                                                \
+		.list = "disks", .field = what, .info = meaning,                         \
+		.label = {LABEL("device", "name"), FIXED_LABEL("op", "op")}, __VA_ARGS__ \
 	}
 
 static const struct metric_info merges = {"disk_merges", "none", 1,

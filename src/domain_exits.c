@@ -384,7 +384,7 @@ static const struct export exports[] = {
 		.field = "count",
 		.info = &(const struct metric_info){"exits", "none", 1, "VM exits by reason."},
 		.modes = TRACE_COUNTS | TRACE_TIMES,
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 	{
 		.list = "exits",
@@ -393,7 +393,7 @@ static const struct export exports[] = {
 						    "Wall time from a VM exit to the next VM entry "
 						    "of the same vCPU."},
 		.modes = TRACE_TIMES,
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 	{
 		.list = "exits",
@@ -402,7 +402,7 @@ static const struct export exports[] = {
 						    "Time outside the guest by exit reason, and by "
 						    "what it was spent on."},
 		.modes = TRACE_TIMES,
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 	{
 		.list = "userspace",
@@ -410,14 +410,14 @@ static const struct export exports[] = {
 		.info = &(const struct metric_info){"userspace_exits", "none", 1,
 						    "Exits to user space (KVM_EXIT_*) by reason."},
 		.modes = TRACE_TIMES | TRACE_USERSPACE,
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 	{
 		.list = "userspace",
 		.field = "latency",
 		.info = &metric_infos[KS_M_USERSPACE],
 		.modes = TRACE_TIMES,
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 };
 

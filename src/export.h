@@ -22,6 +22,16 @@ extern const struct metric_info metric_infos[KS_METRICS], counter_infos[KS_COUNT
 
 #define EXPORT_LABELS 4
 
+/* Of struct export. */
+#define LABEL(label_name, row_field)                       \
+	{                                                  \
+		.name = (label_name), .field = (row_field) \
+	}
+#define FIXED_LABEL(label_name, row_field)                                \
+	{                                                                 \
+		.name = (label_name), .field = (row_field), .fixed = true \
+	}
+
 struct export
 {
 	/*

@@ -13,14 +13,14 @@ static const struct export sample_exports[] = {
 		.list = "exits",
 		.field = "count",
 		.info = &(const struct metric_info){"exits", "none", 1, "Exits, \"all\" of them."},
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 	{
 		.list = "exits",
 		.field = "latency",
 		.info = &(const struct metric_info){"exit_handling", "seconds", 1e-9,
 						    "Time of exits."},
-		.label = {{"reason", "reason"}},
+		.label = {LABEL("reason", "reason")},
 	},
 	{
 		.field = "queue",

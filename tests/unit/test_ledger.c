@@ -304,12 +304,12 @@ static void test_modes(void **state)
 		 .field = "count",
 		 .info = &counted,
 		 .modes = 3,
-		 .label = {{"reason", "reason"}}},
+		 .label = {LABEL("reason", "reason")}},
 		{.list = "exits",
 		 .field = "latency",
 		 .info = &timed,
 		 .modes = 2,
-		 .label = {{"reason", "reason"}}},
+		 .label = {LABEL("reason", "reason")}},
 	};
 	static const struct domain domain = {
 		.name = "sample", .exports = exports, .n_exports = ARRAY_SIZE(exports)};
