@@ -124,7 +124,9 @@ run_filter() {
 	for vm in one two three; do
 		await ^done $vm.out
 	done
-	vm_run late web3 $short_ops
+	vm_start late web3 --hold $short_ops # until its name has been looked at, for the last reports at the latest
+	vm_go late
+	await ^done late.out
 	by=0
 	for pid in $scopes; do
 		by=$((by + 1))
