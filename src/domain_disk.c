@@ -215,9 +215,12 @@ static void sample(void *state, struct vms *vms)
 static bool busy(void *state, uint32_t subject)
 {
 	const struct disk_state *st = state;
-	const struct disk_flight *f = &st->flight[subject];
+	const struct disk_flight *f;
 
-	if (subject >= st->n_flight || !(f->requests || f->waiting))
+	if (subject >= st->n_flight)
+		return false;
+	f = &st->flight[subject];
+	if (!(f->requests || f->waiting))
 		return false;
 	if (f->oldest_ns >= GIVE_UP_NS)
 		session__lose(st->session, KS_L_DISK_ENDS,

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "bounds.h"
 #include "ledger_internal.h"
 #include "utf8.h"
 #include "util.h"
@@ -99,16 +98,6 @@ size_t ledger__families(const struct ledger *l, struct family *const **ret)
 	return l->n_families;
 }
 
-/* How many series Prometheus makes of one. */
-static size_t weight(const struct family *f)
-{
-	struct bound bounds[BOUNDS_MAX];
-
-	if (f->type != FAMILY_HISTOGRAM)
-		return 1;
-	return bounds__of(f->unit, f->scale, bounds) + 3; /* +Inf, sum, count */
-}
-
 size_t ledger__series(const struct ledger *l)
 {
 	return l->n_series;
@@ -117,141 +106,6 @@ size_t ledger__series(const struct ledger *l)
 const char *series__vm(const struct series *s)
 {
 	return s->account ? s->account->label : NULL;
-}
-
-/* --- series */
-
-size_t series__values_len(const struct family *f, const char *value)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < f->n_labels; i++)
-		n += strlen(value + n) + 1;
-	return n;
-}
-
-struct head *series__head(struct ledger *l, struct account *a, const struct family *f)
-{
-	struct account *of = a ?: &l->own;
-
-	if (f->index >= of->n_heads) {
-		of->head = xreallocarray(of->head, l->n_families, sizeof(struct head));
-		while (of->n_heads < l->n_families)
-			of->head[of->n_heads++] = (struct head){};
-	}
-	return &of->head[f->index];
-}
-
-static bool has_values(const struct series *s, const struct family *f, const char *value,
-		       size_t len)
-{
-	return series__values_len(f, s->value) == len && !memcmp(s->value, value, len);
-}
-
-static struct series *find(const struct head *head, const struct family *f, const char *value)
-{
-	size_t len = series__values_len(f, value);
-	struct series *s = head->first;
-
-	while (s && !has_values(s, f, value, len))
-		s = s->of_account;
-	return s;
-}
-
-/* Whether these values differ in fixed labels at most. */
-static bool same_set(const struct family *f, const char *a, const char *b)
-{
-	for (size_t i = 0; i < f->n_labels; i++) {
-		if (!f->fixed[i] && strcmp(a, b))
-			return false;
-		a += strlen(a) + 1;
-		b += strlen(b) + 1;
-	}
-	return true;
-}
-
-static bool has_set(const struct head *head, const struct family *f, const char *value)
-{
-	const struct series *s = head->first;
-
-	while (s && !same_set(f, s->value, value))
-		s = s->of_account;
-	return s;
-}
-
-static void unlink_series(struct family *f, struct series *s)
-{
-	struct series **at = &f->series;
-
-	while (*at != s)
-		at = &(*at)->next;
-	*at = s->next;
-	if (f->last == &s->next)
-		f->last = at;
-	f->n_series--;
-}
-
-static void free_series(struct family *f, struct series *s)
-{
-	if (f->type == FAMILY_HISTOGRAM)
-		free(s->hist.bucket);
-	free(s->value);
-	free(s);
-}
-
-struct series *series__new(struct ledger *l, struct account *a, struct family *f, const char *value)
-{
-	struct series *s = xcalloc(1, sizeof(*s)), **at;
-	struct head *head = series__head(l, a, f);
-	size_t len = series__values_len(f, value);
-
-	head->n_sets += !has_set(head, f, value);
-	s->account = a;
-	s->value = xcalloc(len + 1, 1);
-	memcpy(s->value, value, len);
-	at = &head->first;
-	while (*at)
-		at = &(*at)->of_account;
-	*at = s;
-	*f->last = s;
-	f->last = &s->next;
-	f->n_series++;
-	if (a && !a->overflow)
-		l->n_series += weight(f);
-	return s;
-}
-
-/* Ends all of an account's series. */
-static void drop_series(struct ledger *l, struct account *a)
-{
-	for (size_t i = 0; i < a->n_heads; i++) {
-		struct series *s = a->head[i].first, *next;
-
-		for (; s; s = next) {
-			next = s->of_account;
-			unlink_series(l->family[i], s);
-			if (!a->overflow)
-				l->n_series -= weight(l->family[i]);
-			free_series(l->family[i], s);
-		}
-		a->head[i] = (struct head){};
-	}
-}
-
-void family__drop_series(struct ledger *l, struct family *f)
-{
-	struct series *s = f->series, *next;
-
-	for (; s; s = next) {
-		next = s->next;
-		*series__head(l, s->account, f) = (struct head){};
-		if (s->account && !s->account->overflow)
-			l->n_series -= weight(f);
-		free_series(f, s);
-	}
-	f->series = NULL;
-	f->last = &f->series;
-	f->n_series = 0;
 }
 
 /* --- accounts */
@@ -264,7 +118,7 @@ void account__drop(struct ledger *l, struct account *a)
 		i++;
 	memmove(&l->account[i], &l->account[i + 1], (l->n_accounts - i - 1) * sizeof(a));
 	l->n_accounts--;
-	drop_series(l, a);
+	account__drop_series(l, a);
 	free(a->head);
 	free(a->label);
 	free(a);
@@ -286,7 +140,7 @@ void ledger__clear(struct ledger *l)
 {
 	while (l->n_accounts)
 		account__drop(l, l->account[0]);
-	drop_series(l, &l->own);
+	account__drop_series(l, &l->own);
 	for (size_t i = 0; i < l->n_families; i++) {
 		struct family *f = l->family[i];
 
@@ -336,7 +190,7 @@ struct account *account__shared(struct ledger *l, const char *label)
 }
 
 /* Makes room by ending the VM that ended first. */
-static bool evict(struct ledger *l, const struct account *but)
+bool account__evict(struct ledger *l, const struct account *but)
 {
 	struct account *oldest = NULL;
 
@@ -379,7 +233,13 @@ static char *free_label(const struct ledger *l, const char *name, struct account
 	}
 }
 
-static void add_values(const struct family *f, struct series *to, const struct series *from);
+static void add_values(const struct family *f, struct series *to, const struct series *from)
+{
+	if (f->type == FAMILY_HISTOGRAM)
+		account_hist__merge(&to->hist, &from->hist);
+	else if (f->type == FAMILY_COUNTER)
+		to->n += from->n;
+}
 
 /* a, which is new or has got a better name, goes on where an ended VM of that name stopped. */
 static void inherit(struct ledger *l, struct account *a, struct account *dead)
@@ -390,7 +250,7 @@ static void inherit(struct ledger *l, struct account *a, struct account *dead)
 		if (f->type == FAMILY_INFO || f->type == FAMILY_GAUGE)
 			continue;
 		for (struct series *s = dead->head[i].first; s; s = s->of_account) {
-			struct series *mine = find(series__head(l, a, f), f, s->value)
+			struct series *mine = series__find(series__head(l, a, f), f, s->value)
 						      ?: series__new(l, a, f, s->value);
 
 			add_values(f, mine, s);
@@ -412,7 +272,7 @@ struct account *account__of(struct ledger *l, const struct vm *vm)
 	if (a && !strcmp(a->name, vm->name))
 		return a;
 	if (!a) {
-		while (ledger__vms(l) >= l->opts.max_vms && evict(l, NULL))
+		while (ledger__vms(l) >= l->opts.max_vms && account__evict(l, NULL))
 			;
 		if (ledger__vms(l) >= l->opts.max_vms) {
 			l->overflows[OVERFLOW_VMS]++;
@@ -437,87 +297,3 @@ struct account *account__of(struct ledger *l, const struct vm *vm)
 }
 
 /* --- adding up */
-
-static void add_values(const struct family *f, struct series *to, const struct series *from)
-{
-	if (f->type == FAMILY_HISTOGRAM)
-		account_hist__merge(&to->hist, &from->hist);
-	else if (f->type == FAMILY_COUNTER)
-		to->n += from->n;
-}
-
-/*
- * Makes of these values those of the series in which they are folded. Fixed labels stay: their
- * values are few, and a sum by one of them (time by state) is to be whole over all series.
- */
-static void fold(const struct family *f, char value[LEDGER_VALUES_MAX])
-{
-	char to[LEDGER_VALUES_MAX];
-	const char *from = value;
-	size_t n = 0;
-
-	for (size_t i = 0; i < f->n_labels; i++) {
-		const char *label = f->fixed[i] ? from : LEDGER_OVERFLOW;
-
-		memcpy(to + n, label, strlen(label) + 1);
-		n += strlen(label) + 1;
-		from += strlen(from) + 1;
-	}
-	memcpy(value, to, n);
-}
-
-static bool has_free_labels(const struct family *f)
-{
-	bool found = false;
-
-	for (size_t i = 0; i < f->n_labels && !found; i++)
-		found = !f->fixed[i];
-	return found;
-}
-
-/* The account in which n series that are not there yet count, with values as the bounds allow. */
-static struct account *settle(struct ledger *l, struct account *a, const struct family *f,
-			      char value[LEDGER_VALUES_MAX], size_t n)
-{
-	const struct head *head = series__head(l, a, f);
-
-	if (a && has_free_labels(f) && head->n_sets >= l->opts.max_values &&
-	    !has_set(head, f, value)) {
-		l->overflows[OVERFLOW_VALUES] += n;
-		fold(f, value);
-		if (find(head, f, value))
-			return a;
-	}
-	if (!a || a->overflow)
-		return a;
-	while (l->n_series + n * weight(f) > l->opts.max_series && evict(l, a))
-		;
-	if (l->n_series + n * weight(f) <= l->opts.max_series)
-		return a;
-	l->overflows[OVERFLOW_SERIES] += n;
-	fold(f, value);
-	return account__shared(l, LEDGER_OVERFLOW);
-}
-
-struct series *series__get(struct ledger *l, struct account *a, struct family *f,
-			   char value[LEDGER_VALUES_MAX], size_t n)
-{
-	struct series *found = find(series__head(l, a, f), f, value);
-
-	if (found)
-		return found;
-	a = settle(l, a, f, value, n);
-	return find(series__head(l, a, f), f, value) ?: series__new(l, a, f, value);
-}
-
-struct series *series__beside(struct ledger *l, struct family *f, const struct series *s,
-			      const char *value)
-{
-	struct series *next = s->of_account;
-
-	/* that is where it is if both were made at once, and a VM has many of them */
-	if (next && has_values(next, f, value, series__values_len(f, value)))
-		return next;
-	return find(series__head(l, s->account, f), f, value)
-		       ?: series__new(l, s->account, f, value);
-}

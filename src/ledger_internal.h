@@ -46,6 +46,10 @@ struct ledger {
 
 struct account *account__new(struct ledger *l, const char *label);
 void account__drop(struct ledger *l, struct account *a);
+/* Ends all of its series. */
+void account__drop_series(struct ledger *l, struct account *a);
+/* Makes room by ending the VM that ended first, but not that one. False: there is none. */
+bool account__evict(struct ledger *l, const struct account *but);
 struct account *account__labelled(const struct ledger *l, const char *label);
 struct family *family__get(struct ledger *l, enum family_type type, const char *name,
 			   const char *unit, const char *help, double scale);
@@ -60,6 +64,8 @@ struct account *account__shared(struct ledger *l, const char *label);
 /* A VM's, room permitting; else LEDGER_OVERFLOW's. */
 struct account *account__of(struct ledger *l, const struct vm *vm);
 struct head *series__head(struct ledger *l, struct account *a, const struct family *f);
+/* The one with these values; NULL: there is none. */
+struct series *series__find(const struct head *head, const struct family *f, const char *value);
 /* How long the values are that a series of the family has, with their NULs. */
 size_t series__values_len(const struct family *f, const char *value);
 /*
