@@ -11,6 +11,7 @@
 #include "net_feeds.h"
 #include "net_homes.h"
 #include "net_nics.h"
+#include "net_numbers.h"
 #include "session.h"
 #include "util.h"
 #include "vms.h"
@@ -75,148 +76,7 @@ bool net_nics__is_over(const struct net_nics *n, uint32_t number)
 	return nic->netns && !nic->alive && !nic->rests && nic->ended + 2 <= n->report;
 }
 
-/* --- numbers */
-
-/* One that never was in use, or of which the last two reports had nothing. */
-static uint32_t take_number(struct net_nics *n)
-{
-	for (uint32_t i = 1; i < KS_NICS; i++) {
-		uint32_t number = (n->last + i - 1) % (KS_NICS - 1) + 1;
-		const struct net_nic *nic = &n->nic[number];
-
-		if (nic->netns && (nic->alive || nic->rests || nic->ended + 2 >= n->report ||
-				   nic->used + 2 >= n->report))
-			continue;
-		n->last = number;
-		return number;
-	}
-	return 0;
-}
-
-static uint16_t *place_of(struct net_nics *n, int ifindex)
-{
-	return &n->places[ifindex & (KS_NIC_PLACES - 1)];
-}
-
-/* Takes an interface away from the kernel side: out of its chain, and nobody's. */
-static void end(struct net_nics *n, uint32_t number)
-{
-	struct net_nic *nic = &n->nic[number];
-	struct ks_nic *k = &n->map[number];
-	uint16_t *place = place_of(n, nic->ifindex);
-	uint32_t before;
-
-	if (*place == number) {
-		*place = k->next;
-	} else {
-		for (before = *place; before && n->map[before].next != number;)
-			before = n->map[before].next;
-		if (before)
-			n->map[before].next = k->next;
-	}
-	k->flags = 0;
-	k->ifindex = 0;
-	k->dev = 0;
-	nic->alive = false;
-	nic->ended = n->report;
-}
-
-/* Tells the kernel side of an interface. */
-static void put(struct net_nics *n, uint32_t number, const struct net_space *s,
-		const struct net_link *l)
-{
-	n->map[number] = (struct ks_nic){
-		.ifindex = l->ifindex,
-		.netns = s->inode,
-		.vm = n->nic[number].vm,
-		.mtu = l->mtu,
-		.next = *place_of(n, l->ifindex),
-	};
-	__atomic_store_n(place_of(n, l->ifindex), number,
-			 __ATOMIC_RELEASE); /* last: now it is seen */
-}
-
-static uint32_t begin(struct net_nics *n, const struct net_space *s, const struct net_link *l,
-		      const struct vm *vm)
-{
-	uint32_t number = take_number(n);
-
-	if (!number) {
-		n->unnumbered++;
-		return 0;
-	}
-	n->nic[number] = (struct net_nic){
-		.alive = true,
-		.netns = s->inode,
-		.ifindex = l->ifindex,
-		.vm = vm ? vm->number : 0,
-		.pid = vm ? vm->pid : 0,
-		.before = l->count,
-		.now = l->count,
-	};
-	put(n, number, s, l);
-	return number;
-}
-
-/* An interface of no VM that does not matter any more, but is there: it may again. */
-static void rest(struct net_nics *n, uint32_t number, const struct net_link *l)
-{
-	end(n, number);
-	n->nic[number].rests = true;
-	n->nic[number].rested = l->count;
-	n->n_resting++;
-}
-
-static void end_rest(struct net_nics *n, uint32_t number)
-{
-	n->nic[number].rests = false;
-	n->nic[number].ended = n->report;
-	n->n_resting--;
-}
-
-/* The number of an interface that rests; else 0. */
-static uint32_t resting(const struct net_nics *n, const struct net_space *s, int ifindex)
-{
-	for (uint32_t i = 1; n->n_resting && i < KS_NICS; i++)
-		if (n->nic[i].rests && n->nic[i].ifindex == ifindex && n->nic[i].netns == s->inode)
-			return i;
-	return 0;
-}
-
-static void add_difference(struct net_counters *sum, const struct net_counters *from,
-			   const struct net_counters *to)
-{
-	uint64_t s[sizeof(*sum) / sizeof(uint64_t)], a[ARRAY_SIZE(s)], b[ARRAY_SIZE(s)];
-
-	memcpy(s, sum, sizeof(s));
-	memcpy(a, from, sizeof(a));
-	memcpy(b, to, sizeof(b));
-	for (size_t i = 0; i < ARRAY_SIZE(s); i++)
-		s[i] += b[i] - a[i];
-	memcpy(sum, s, sizeof(s));
-}
-
-/* What came while it rested has been passed over: its own counters leave that out. */
-static void wake(struct net_nics *n, uint32_t number, const struct net_space *s,
-		 const struct net_link *l)
-{
-	struct net_nic *nic = &n->nic[number];
-
-	add_difference(&nic->now, &nic->rested, &l->count);
-	end_rest(n, number);
-	nic->alive = true;
-	put(n, number, s, l);
-}
-
-/* The number under which an interface of a VM, or of none, is known; else 0. */
-static uint32_t known(const struct net_nics *n, const struct net_space *s, int ifindex)
-{
-	uint32_t number = n->places[ifindex & (KS_NIC_PLACES - 1)];
-
-	while (number && (n->map[number].ifindex != ifindex || n->map[number].netns != s->inode))
-		number = n->map[number].next;
-	return number;
-}
+/* --- namespaces */
 
 struct space_of {
 	struct net_nics *nics;
@@ -226,18 +86,16 @@ struct space_of {
 static void on_gone(void *arg, int ifindex)
 {
 	const struct space_of *at = arg;
-	uint32_t number = known(at->nics, at->space, ifindex);
+	uint32_t number = net_number__known(at->nics, at->space, ifindex);
 
 	if (number) {
-		end(at->nics, number);
+		net_number__end(at->nics, number);
 	} else {
-		number = resting(at->nics, at->space, ifindex);
+		number = net_number__resting(at->nics, at->space, ifindex);
 		if (number)
-			end_rest(at->nics, number);
+			net_number__end_rest(at->nics, number);
 	}
 }
-
-/* --- namespaces */
 
 void net_nics__space_path(const struct net_nics *n, const struct vm *vm, char *path, size_t size)
 {
@@ -250,9 +108,9 @@ static void close_space(struct net_nics *n, size_t at)
 		if (n->nic[i].netns != n->space[at]->inode)
 			continue;
 		if (n->nic[i].alive)
-			end(n, i);
+			net_number__end(n, i);
 		else if (n->nic[i].rests)
-			end_rest(n, i);
+			net_number__end_rest(n, i);
 	}
 	net_space__close(n->space[at]);
 	n->space[at] = n->space[--n->n_spaces];
@@ -376,27 +234,27 @@ static void number_all(struct net_nics *n, const struct net_space *s, struct net
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct net_link *l = &s->link[i];
-		uint32_t number = known(n, s, l->ifindex);
+		uint32_t number = net_number__known(n, s, l->ifindex);
 		struct net_nic *nic = &n->nic[number];
 
 		if (number && (nic->vm != (plan[i].vm ? plan[i].vm->number : 0) ||
 			       nic->pid != (plan[i].vm ? plan[i].vm->pid : 0))) {
-			end(n, number); /* it has changed hands */
+			net_number__end(n, number); /* it has changed hands */
 			number = 0;
 		} else if (number && !plan[i].flags) {
-			rest(n, number, l);
+			net_number__rest(n, number, l);
 			number = 0;
 		} else if (!number && plan[i].flags) {
-			number = resting(n, s, l->ifindex);
+			number = net_number__resting(n, s, l->ifindex);
 			if (number && !plan[i].vm) {
-				wake(n, number, s, l);
+				net_number__wake(n, number, s, l);
 			} else if (number) {
-				end_rest(n, number);
+				net_number__end_rest(n, number);
 				number = 0;
 			}
 		}
 		if (!number && plan[i].flags)
-			number = begin(n, s, l, plan[i].vm);
+			number = net_number__begin(n, s, l, plan[i].vm);
 		plan[i].number = number;
 		if (!number)
 			continue;
@@ -528,7 +386,7 @@ void net_nics__sample(struct net_nics *n)
 		if (!n->map || net_space__read(s))
 			continue;
 		for (size_t k = 0; k < s->n; k++) {
-			uint32_t number = known(n, s, s->link[k].ifindex);
+			uint32_t number = net_number__known(n, s, s->link[k].ifindex);
 
 			if (!number)
 				continue;
