@@ -203,7 +203,7 @@ int monitor__start(struct monitor *m, char **ret_error)
 		.max_vcpus = m->opts.max_vcpus,
 		.max_subjects = m->opts.max_subjects,
 		.filter = m->opts.n_patterns || m->opts.n_pids,
-		.fixed = m->opts.keep_programs,
+		.fixed = m->opts.fixed,
 		.constants = m->opts.constants,
 		.n_constants = m->opts.n_constants,
 	};
@@ -251,18 +251,8 @@ int monitor__fd(const struct monitor *m)
 /* What a reader must know to read the numbers right. */
 static void add_notes(const struct monitor *m, struct report *r)
 {
-	const struct event *untraced = session__untraced(m->session);
 	char *note;
 
-	if (untraced) {
-		note = xasprintf("event %s:%s is not traced any more: the kernel skipped runs of "
-				 "its program, and attached neither another nor the same again; "
-				 "start kvmscope anew",
-				 untraced->system, untraced->name);
-		report__add_note(r, note);
-		free(note);
-		r->complete = false;
-	}
 	if (!m->unnumbered)
 		return;
 	note = xasprintf("%zu VMs are more than the %d that can be told apart: what their "
@@ -332,8 +322,6 @@ int monitor__report(struct monitor *m, bool final, struct report **ret, char **r
 	delta__free(delta);
 	snapshot__free(m->before);
 	m->before = now;
-	m->healed = !final && !m->opts.keep_programs &&
-		    session__heal(m->session, snapshot__count(now, KS_M_USERSPACE));
 	*ret = r;
 	return 0;
 }

@@ -28,7 +28,7 @@ struct monitor_opts {
 	struct vms_roots roots;
 	const struct session_constant *constants; /* of the programs: see session.h */
 	size_t n_constants;
-	bool keep_programs; /* no change to other forms: who runs it has no privilege left */
+	bool fixed; /* nothing is attached once it runs: who runs it has no privilege left */
 	const char *const *patterns; /* VMs that are wanted: vms__want() */
 	size_t n_patterns;
 	const pid_t *pids; /* and those: vms__want_pid() */
@@ -48,7 +48,6 @@ struct monitor {
 	struct snapshot *before;
 	uint64_t cpu_before; /* ns that this process had used */
 	size_t unnumbered;   /* VMs for which there was no number: vm_numbers.h */
-	bool healed;	     /* the last report changed programs: session__heal() */
 };
 
 /* Looks at the host. What opts points to must outlive it. Never fails. */

@@ -228,20 +228,10 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 	}
 	bpf_object__for_each_program (prog, s->skel->obj)
 		bpf_program__set_autoload(prog, false);
-	for (size_t i = 0; i < s->n_choices; i++) {
-		const struct event *e = s->choices[i].event;
-
-		if (!s->choices[i].rung)
-			continue;
-		bpf_program__set_autoload(session__program(s, s->choices[i].rung->program), true);
-		/* the last rung too, for session__heal() */
-		for (const struct rung *r = e->rungs; r < e->rungs + RUNGS_MAX && r->program; r++)
-			if (e->preemptible && r->kind == RUNG_TP &&
-			    features__tp_args(f, e->name) >= 0 &&
-			    features__tp_field(f, e->system, e->name, "common_pid") >= 0 &&
-			    !(r->missing && r->missing(f)))
-				bpf_program__set_autoload(session__program(s, r->program), true);
-	}
+	for (size_t i = 0; i < s->n_choices; i++)
+		if (s->choices[i].rung)
+			bpf_program__set_autoload(session__program(s, s->choices[i].rung->program),
+						  true);
 	bpf_program__set_autoload(s->skel->progs.fill__numbers, true);
 	bpf_program__set_autoload(s->skel->progs.vcpu__audit, true);
 	bpf_program__set_autoload(s->skel->progs.vcpu__adopt, opts->modes & TRACE_TIMES);
@@ -295,7 +285,6 @@ static int try_load(struct session *s, struct features *f, const struct domain *
 	return 0;
 }
 
-/* By the first form that the kernel takes, of those loaded: a preemptible event has a spare one. */
 static int attach(struct session *s, size_t i)
 {
 	struct choice *c = &s->choices[i];
@@ -307,17 +296,7 @@ static int attach(struct session *s, size_t i)
 	err = -errno;
 	snprintf(c->why, sizeof(c->why), "%s: attaching failed: %s", rung__name(c->rung->kind),
 		 strerror(-err));
-	for (const struct rung *r = c->rung + 1;
-	     r < c->event->rungs + RUNGS_MAX && r->program && !s->links[i]; r++) {
-		struct bpf_program *prog = session__program(s, r->program);
-
-		if (bpf_program__fd(prog) < 0)
-			continue;
-		s->links[i] = bpf_program__attach(prog);
-		if (s->links[i])
-			c->rung = r;
-	}
-	return s->links[i] ? 0 : err;
+	return err;
 }
 
 void session__put_off(struct session *s, const char *event)
@@ -349,7 +328,6 @@ int session__attach(struct session *s, char **ret_error)
 
 	*ret_error = NULL;
 	s->links = xcalloc(s->n_choices, sizeof(*s->links));
-	s->healed_misses = xcalloc(s->n_choices, sizeof(*s->healed_misses));
 	for (size_t i = 0; i < s->n_choices; i++) {
 		struct choice *c = &s->choices[i];
 
@@ -446,7 +424,6 @@ void session__close(struct session *s)
 		bpf_link__destroy(s->links[i]);
 	kvmscope_bpf__destroy(s->skel);
 	free(s->links);
-	free(s->healed_misses);
 	free(s->choices);
 	free(s);
 }

@@ -41,7 +41,6 @@ struct choice {
 	const struct rung *rung; /* NULL: it can't be had */
 	char why[160];		 /* why not a cheaper one, or why none */
 	bool put_off;		 /* it is not attached yet: session__put_off() */
-	bool kept;		 /* session__heal() could not change it */
 };
 
 /* It can't be had because the kernel has no such event, for the reason that event->absent tells. */
@@ -128,14 +127,6 @@ uint64_t session__missed_by(const struct session *s, size_t i);
  * (bpf_prog_info.run_cnt, run_time_ns). 0 or -errno.
  */
 int session__runtime(const struct session *s, size_t i, uint64_t *ret_runs, uint64_t *ret_ns);
-
-/*
- * Changes over to classic tracepoints, which are never skipped, for each preemptible event whose
- * program missed more than one run in 10,000 of those counted. Returns how many changed.
- */
-int session__heal(struct session *s, uint64_t counted);
-/* An event that could then be attached in neither form, and is not traced any more; NULL: none. */
-const struct event *session__untraced(const struct session *s);
 
 /* A vCPU's thread that has shown no event yet. */
 struct adoptee {

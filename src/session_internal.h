@@ -12,7 +12,6 @@ struct session {
 	struct choice *choices;
 	size_t n_choices;
 	struct bpf_link **links; /* one a choice; NULL: not attached */
-	uint64_t *healed_misses; /* of programs that were replaced */
 	uint64_t attached_at;
 	unsigned int modes;
 	bool fixed;

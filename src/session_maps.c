@@ -12,7 +12,6 @@
 
 /* --- losses */
 
-/* run_cnt is only kept while BPF statistics are on, so runs are estimated from what was counted. */
 static uint64_t misses(const struct session *s, const struct choice *c)
 {
 	struct bpf_prog_info info = {};
@@ -24,7 +23,7 @@ static uint64_t misses(const struct session *s, const struct choice *c)
 
 uint64_t session__missed_by(const struct session *s, size_t i)
 {
-	return s->choices[i].rung ? misses(s, &s->choices[i]) + s->healed_misses[i] : 0;
+	return s->choices[i].rung ? misses(s, &s->choices[i]) : 0;
 }
 
 uint64_t session__missed_runs(const struct session *s)
@@ -49,52 +48,6 @@ int session__runtime(const struct session *s, size_t i, uint64_t *ret_runs, uint
 	*ret_runs = info.run_cnt;
 	*ret_ns = info.run_time_ns;
 	return err;
-}
-
-int session__heal(struct session *s, uint64_t counted)
-{
-	int changed = 0;
-
-	for (size_t i = 0; i < s->n_choices; i++) {
-		struct choice *c = &s->choices[i];
-		const struct rung *tp = c->rung;
-		struct bpf_link *link;
-		uint64_t n;
-
-		if (!tp || tp->kind == RUNG_TP || !s->links[i] || c->kept)
-			continue;
-		n = misses(s, c);
-		if (n * 10000 <= counted)
-			continue;
-		while (tp < c->event->rungs + RUNGS_MAX && tp->program && tp->kind != RUNG_TP)
-			tp++;
-		if (tp == c->event->rungs + RUNGS_MAX || !tp->program ||
-		    bpf_program__fd(session__program(s, tp->program)) < 0)
-			continue;
-		/* off with the old one first: an event that is missed is told, one counted twice is
-		 * not */
-		bpf_link__destroy(s->links[i]);
-		link = bpf_program__attach(session__program(s, tp->program));
-		s->links[i] = link ?: bpf_program__attach(session__program(s, c->rung->program));
-		if (!link) { /* some of its runs are better than none; once tried is enough */
-			c->kept = true;
-			continue;
-		}
-		snprintf(c->why, sizeof(c->why), "%s: %llu runs were skipped",
-			 rung__name(c->rung->kind), (unsigned long long)n);
-		s->healed_misses[i] += n;
-		c->rung = tp;
-		changed++;
-	}
-	return changed;
-}
-
-const struct event *session__untraced(const struct session *s)
-{
-	for (size_t i = 0; i < s->n_choices; i++)
-		if (s->choices[i].kept && !s->links[i])
-			return s->choices[i].event;
-	return NULL;
 }
 
 int session__audit(struct session *s)

@@ -429,16 +429,6 @@ void snapshot__free(struct snapshot *snap)
 	free(snap);
 }
 
-uint64_t snapshot__count(const struct snapshot *snap, enum ks_metric metric)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < snap->n_cell; i++)
-		if (snap->cell[i].metric == metric)
-			n += snap->cell[i].count;
-	return n;
-}
-
 const struct snap_vcpu *snapshot__vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot)
 {
 	size_t lo = 0, hi = n;

@@ -105,8 +105,6 @@ uint64_t snapshot__small(enum ks_metric metric, uint32_t i);
 const struct snap_vcpu *snapshot__vcpu(const struct snap_vcpu *v, size_t n, uint32_t slot);
 /* The cell of that number, NULL if it was not in use. */
 struct snap_cell *snapshot__cell(const struct snapshot *snap, uint32_t number);
-/* Sum of the counts of a metric: how many of those events there have been. */
-uint64_t snapshot__count(const struct snapshot *snap, enum ks_metric metric);
 
 /* One interval. from NULL: from the start of tracing on. Both must outlive it. */
 struct delta {

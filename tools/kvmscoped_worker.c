@@ -417,7 +417,7 @@ int worker__run(const struct worker_args *args)
 		.max_vcpus = args->config->max_vcpus,
 		.max_subjects = args->config->max_subjects,
 		.roots = args->config->roots,
-		.keep_programs = true,
+		.fixed = true,
 	};
 	char *error = NULL;
 	sigset_t signals;

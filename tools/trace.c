@@ -191,9 +191,6 @@ static int report_now(struct trace *t, bool final)
 		err = text__end(text);
 	}
 	report__free(r);
-	if (t->monitor->healed)
-		inform(t->common, "the kernel skipped program runs: changed over to classic "
-				  "tracepoints where it did");
 	return output__status(t->common, err);
 }
 
