@@ -6,7 +6,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <bpf/libbpf.h>
+#include <string.h>
+#include "cpus.h"
 #include "disk_failures.h"
 #include "disk_flight.h"
 #include "disk_images.h"
@@ -80,7 +81,7 @@ static int configure(struct session *s, const struct features *f)
 {
 	bool d2c = (session__modes(s) / TRACE_DISK_STAGES & KS_STAGES_ALL) == KS_STAGE_D2C;
 	int64_t flush_seq = features__enumerator(f, "__RQF_FLUSH_SEQ");
-	int cpus = libbpf_num_possible_cpus(), err = 0;
+	int cpus = cpus__numbers(), err = 0;
 	uint32_t n;
 
 	if (cpus < 0)

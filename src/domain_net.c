@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <bpf/libbpf.h>
+#include "cpus.h"
 #include "domain.h"
 #include "domain_net.h"
 #include "net_findings.h"
@@ -77,7 +77,7 @@ static const struct event events[] = {
 
 static int configure(struct session *s, const struct features *f)
 {
-	int cpus = libbpf_num_possible_cpus(), err = 0, at;
+	int cpus = cpus__numbers(), err = 0, at;
 
 	if (!(session__modes(s) & TRACE_NET))
 		return 0;

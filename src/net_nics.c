@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <bpf/libbpf.h>
+#include "cpus.h"
 #include "net_feeds.h"
 #include "net_homes.h"
 #include "net_nics.h"
@@ -300,7 +300,7 @@ static void *map_table(struct session *s, const char *name, size_t size)
 
 static bool map_tables(struct net_nics *n, struct session *s)
 {
-	int cpus = libbpf_num_possible_cpus();
+	int cpus = cpus__numbers();
 
 	if (cpus < 0)
 		return false;

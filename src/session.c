@@ -10,6 +10,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include "core_btf.h"
+#include "cpus.h"
 #include "descriptors.h"
 #include "session_internal.h"
 #include "util.h"
@@ -127,7 +128,7 @@ static int set_sizes(struct session *s, const struct session_opts *opts,
 		     const struct domain *const *domains, size_t n)
 {
 	const struct session_sizes *z = &s->sizes;
-	int err = 0, cpus = libbpf_num_possible_cpus();
+	int err = 0, cpus = cpus__numbers();
 
 	if (cpus < 0)
 		return cpus;
@@ -355,14 +356,15 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 		  size_t n, const struct session_opts *opts, char **ret_error)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
-	int err, cpus = libbpf_num_possible_cpus();
+	int err, cpus = cpus__numbers();
 	struct core_btf_file types = {.fd = -1};
 	char *error;
 
 	*ret_error = NULL;
 	if (cpus > KS_MAX_CPUS) { /* two of them would share a place in here[] */
-		*ret_error = xasprintf("this host may have %d CPUs, and kvmscope has places for %d",
-				       cpus, KS_MAX_CPUS);
+		*ret_error = xasprintf("this host's CPUs may have numbers up to %d, and kvmscope has "
+				       "places for %d",
+				       cpus - 1, KS_MAX_CPUS);
 		err = -ENOTSUP;
 		goto out;
 	}

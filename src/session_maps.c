@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "cpus.h"
 #include "session_internal.h"
 #include "util.h"
 
@@ -242,7 +243,7 @@ const struct ks_disk *session__disk(const struct session *s, uint32_t number)
 
 void session__forget_disk_memos(const struct session *s)
 {
-	int cpus = libbpf_num_possible_cpus();
+	int cpus = cpus__numbers();
 
 	for (int cpu = 0; cpu < cpus && cpu < KS_DISK_MEMO_CPUS; cpu++)
 		memset(s->skel->bss->disk_memos[cpu], 0, sizeof(s->skel->bss->disk_memos[cpu]));
@@ -255,7 +256,7 @@ bool *session__disk_by_task(const struct session *s)
 
 void session__forget_disk(const struct session *s, uint32_t subject)
 {
-	int cpus = libbpf_num_possible_cpus();
+	int cpus = cpus__numbers();
 
 	for (int cpu = 0; cpu < cpus && cpu < KS_MAX_CPUS; cpu++)
 		s->skel->bss->disk_hints[cpu][subject % KS_DISK_HINTS] = 0;
