@@ -108,6 +108,7 @@ uint32_t net_number__resting(const struct net_nics *n, const struct net_space *s
 	return 0;
 }
 
+/* What has begun anew meanwhile (see add_device()) counts from where it is now. */
 static void add_difference(struct net_counters *sum, const struct net_counters *from,
 			   const struct net_counters *to)
 {
@@ -117,7 +118,7 @@ static void add_difference(struct net_counters *sum, const struct net_counters *
 	memcpy(a, from, sizeof(a));
 	memcpy(b, to, sizeof(b));
 	for (size_t i = 0; i < ARRAY_SIZE(s); i++)
-		s[i] += b[i] - a[i];
+		s[i] = b[i] < a[i] ? b[i] : s[i] + b[i] - a[i];
 	memcpy(sum, s, sizeof(s));
 }
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Interfaces: their own counters. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "net_numbers.h"
+#include "net_rows.h"
+#include "report.h"
+#include "snapshot.h"
+#include "util.h"
+
+static const struct net_space here = {.inode = 4026531840};
+
+static struct net_nics *make(void)
+{
+	struct net_nics *n = xcalloc(1, sizeof(*n));
+
+	n->nic = xcalloc(KS_NICS, sizeof(*n->nic));
+	n->map = xcalloc(KS_NICS, sizeof(*n->map));
+	n->places = xcalloc(KS_NIC_PLACES, sizeof(*n->places));
+	n->report = 10;
+	return n;
+}
+
+static void discard(struct net_nics *n)
+{
+	free(n->nic);
+	free(n->map);
+	free(n->places);
+	free(n);
+}
+
+static uint64_t of_host(struct net_nics *n, const char *field)
+{
+	struct snapshot *to = xcalloc(1, sizeof(*to));
+	struct delta *d = delta__new(NULL, to, 0);
+	struct report *r = report__new("net");
+	const struct rows *nics;
+	uint64_t v;
+
+	net_rows__host(d, n, NULL, &r->top);
+	nics = row__get_rows(&r->top, "nics");
+	assert_int_equal(nics->n, 1);
+	v = row__get_u64(nics->row[0], field);
+	report__free(r);
+	delta__free(d);
+	snapshot__free(to);
+	return v;
+}
+
+/* A driver that was reset, or another interface by the same index: 211, and then 3. */
+static void test_step_back(void **state)
+{
+	const struct net_link before = {.ifindex = 2, .count = {.rx_packets = 211, .rx_bytes = 40}};
+	struct net_nics *n = make();
+	uint32_t number = net_number__begin(n, &here, &before, NULL);
+	struct net_nic *nic = &n->nic[number];
+
+	nic->flags = KS_NIC_COUNTS;
+	nic->now = (struct net_counters){.rx_packets = 3, .rx_bytes = 47};
+	assert_int_equal(of_host(n, "device_packets"), 0);
+	assert_int_equal(of_host(n, "device_bytes"), 7);
+	nic->now.rx_packets = 228;
+	assert_int_equal(of_host(n, "device_packets"), 17);
+	discard(n);
+}
+
+static void test_step_back_at_rest(void **state)
+{
+	struct net_link l = {.ifindex = 2, .count = {.rx_packets = 200, .tx_packets = 5}};
+	struct net_nics *n = make();
+	uint32_t number = net_number__begin(n, &here, &l, NULL);
+
+	l.count = (struct net_counters){.rx_packets = 211, .tx_packets = 7};
+	net_number__rest(n, number, &l);
+	l.count = (struct net_counters){.rx_packets = 3, .tx_packets = 36};
+	net_number__wake(n, number, &here, &l);
+	assert_int_equal(n->nic[number].now.rx_packets, 3);
+	assert_int_equal(n->nic[number].now.tx_packets, 34);
+	discard(n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_step_back),
+		cmocka_unit_test(test_step_back_at_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
