@@ -105,6 +105,7 @@ struct net {
 	struct session *session;
 	uint8_t *busy; /* a byte a subject: is a packet under way that leads to it? */
 	uint32_t n_busy;
+	size_t unnumbered; /* interfaces that this interval is known to lack */
 };
 
 static void *open_state(const char *proc_root)
@@ -126,6 +127,17 @@ static void close_state(void *state)
 	reasons = NULL;
 }
 
+/* Once each in an interval, however often it is looked. */
+static void lose_unnumbered(struct net *net)
+{
+	size_t n = net->nics->unnumbered;
+
+	if (!net->session || n <= net->unnumbered)
+		return;
+	session__lose(net->session, KS_L_NICS, n - net->unnumbered);
+	net->unnumbered = n;
+}
+
 static void follow(void *state, struct session *s, struct vms *vms)
 {
 	struct net *net = state;
@@ -134,6 +146,7 @@ static void follow(void *state, struct session *s, struct vms *vms)
 		return;
 	net->session = s;
 	net_nics__follow(net->nics, s, vms);
+	lose_unnumbered(net);
 }
 
 static int wake_fd(void *state)
@@ -151,6 +164,8 @@ static void sample(void *state, struct vms *vms)
 	net_nics__sample(net->nics);
 	free(net->busy); /* as of the last interval */
 	net->busy = NULL;
+	net->unnumbered = 0; /* the next begins */
+	lose_unnumbered(net);
 }
 
 /*
@@ -271,22 +286,27 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 /* What it could not do, for people; names are from outside: the sink escapes them. */
 static const char *note(const struct report_ctx *ctx)
 {
-	static char text[768];
+	static char text[1024];
 	const struct net *net = ctx->state;
 	int n = 0;
 
 	if (sample_one_in > 1)
-		n = snprintf(text, sizeof(text),
-			     "one packet in %u was followed: times are of those, and how many "
-			     "waited in queues and rings is not known; other counts are of all "
-			     "packets",
-			     sample_one_in);
+		n += snprintf(text + n, sizeof(text) - n,
+			      "one packet in %u was followed: times are of those, and how many "
+			      "waited in queues and rings is not known; other counts are of all "
+			      "packets",
+			      sample_one_in);
+	if (net->nics->unnumbered)
+		n += snprintf(text + n, sizeof(text) - n,
+			      "%s%zu interfaces are more than the %d that can be told apart: no "
+			      "packets are seen there",
+			      n ? "; " : "", net->nics->unnumbered, KS_NICS - 1);
 	if (net->nics->lost)
-		snprintf(text + n, sizeof(text) - n,
-			 "%snot in this report, for no network namespace has it, or more than one "
-			 "may: %.400s",
-			 n ? "; " : "", net->nics->lost);
-	return n || net->nics->lost ? text : NULL;
+		n += snprintf(text + n, sizeof(text) - n,
+			      "%snot in this report, for no network namespace has it, or more than "
+			      "one may: %.400s",
+			      n ? "; " : "", net->nics->lost);
+	return n ? text : NULL;
 }
 
 static const struct export exports[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Interfaces: their own counters. */
+/* Interfaces: their numbers, their own counters. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include "report.h"
 #include "snapshot.h"
 #include "util.h"
+#include "vms.h"
 
 static const struct net_space here = {.inode = 4026531840};
 
@@ -32,6 +33,42 @@ static void discard(struct net_nics *n)
 	free(n->map);
 	free(n->places);
 	free(n);
+}
+
+/* The host has more than there are numbers for; VMs come late, and a few of theirs find one. */
+static void test_full(void **state)
+{
+	struct net_nics *n = make();
+	struct vm vm = {.number = 7, .pid = 4711};
+	uint32_t last = 0, number;
+	size_t own = 0, vms = 0;
+
+	for (int i = 1; i <= KS_NICS; i++) {
+		number = net_number__begin(n, &here, &(struct net_link){.ifindex = i}, NULL);
+		own += !!number;
+		assert_int_equal(net_number__known(n, &here, i), number);
+		last = number ?: last;
+	}
+	assert_int_equal(own, KS_NICS - 512);
+	assert_int_equal(n->unnumbered, 512);
+	for (int i = KS_NICS + 1; i <= KS_NICS + 512; i++) {
+		number = net_number__begin(n, &here, &(struct net_link){.ifindex = i}, &vm);
+		vms += !!number;
+		assert_int_equal(net_number__known(n, &here, i), number);
+		assert_int_equal(n->map[number].vm, number ? 7 : 0);
+	}
+	assert_int_equal(vms, 511);
+	assert_int_equal(n->unnumbered, 513);
+
+	net_number__end(n, last); /* one goes: two reports later its number is free, for anybody */
+	n->unnumbered = 0;
+	assert_int_equal(net_number__begin(n, &here, &(struct net_link){.ifindex = 9001}, NULL), 0);
+	assert_int_equal(n->unnumbered, 1);
+	n->report += 3;
+	assert_int_equal(net_number__begin(n, &here, &(struct net_link){.ifindex = 9001}, NULL),
+			 last);
+	assert_int_equal(n->unnumbered, 1);
+	discard(n);
 }
 
 static uint64_t of_host(struct net_nics *n, const char *field)
@@ -87,6 +124,7 @@ static void test_step_back_at_rest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_step_back),
 		cmocka_unit_test(test_step_back_at_rest),
 	};
