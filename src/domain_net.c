@@ -21,6 +21,7 @@
 
 static unsigned int sample_one_in = 1;
 static struct net_reasons *reasons; /* of the kernel that we run on */
+static bool reasons_given;	    /* by it */
 
 void net__sample_one_in(unsigned int n)
 {
@@ -85,12 +86,13 @@ static int configure(struct session *s, const struct features *f)
 		return cpus;
 	net_reasons__free(reasons);
 	reasons = net_reasons__new(f);
+	reasons_given = features__tp_args(f, "kfree_skb") > 2;
 	err = err ?: session__resize(s, "nics", KS_NICS);
 	err = err ?: session__resize(s, "flights", KS_FLIGHT_SETS);
 	err = err ?: session__resize(s, "net_cpus", cpus);
 	err = err ?: session__set(s, "cfg_net_driver", !!(session__modes(s) & TRACE_NET_DRIVER));
 	err = err ?: session__set(s, "cfg_net_sample", sample_one_in);
-	err = err ?: session__set(s, "cfg_drop_reason", features__tp_args(f, "kfree_skb") > 2);
+	err = err ?: session__set(s, "cfg_drop_reason", reasons_given);
 	err = err ?: session__set(s, "cfg_drop_unspecified", net_reasons__unspecified(reasons));
 	at = features__tp_field(f, "skb", "skb_copy_datagram_iovec", "skbaddr");
 	if (at >= 0)
@@ -106,6 +108,7 @@ struct net {
 	uint8_t *busy; /* a byte a subject: is a packet under way that leads to it? */
 	uint32_t n_busy;
 	size_t unnumbered; /* interfaces that this interval is known to lack */
+	bool dropped;	   /* its report has drops */
 };
 
 static void *open_state(const char *proc_root)
@@ -166,6 +169,7 @@ static void sample(void *state, struct vms *vms)
 	net->busy = NULL;
 	net->unnumbered = 0; /* the next begins */
 	lose_unnumbered(net);
+	net->dropped = false;
 }
 
 /*
@@ -263,23 +267,35 @@ static bool is_stopped(const struct net *net, pid_t pid)
 	return end && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
 }
 
+static bool has_drops(const struct row *row)
+{
+	const struct rows *nics = row__get_rows(row, "nics");
+
+	for (size_t i = 0; i < nics->n; i++)
+		if (row__get_rows(nics->row[i], "drops")->n)
+			return true;
+	return false;
+}
+
 static void report(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row)
 {
-	const struct net *net = ctx->state;
+	struct net *net = ctx->state;
 
 	row__list(row, "nics");
 	if (vm->vm->number && reasons)
 		net_rows__vm(ctx->delta, net->nics, reasons, vm->vm, row);
+	net->dropped |= has_drops(row);
 	net_findings__add(row, is_stopped(net, vm->vm->pid), ctx->delta->elapsed_ns);
 }
 
 static void report_host(const struct report_ctx *ctx, struct row *row)
 {
-	const struct net *net = ctx->state;
+	struct net *net = ctx->state;
 
 	row__list(row, "nics");
 	if (reasons)
 		net_rows__host(ctx->delta, net->nics, reasons, row);
+	net->dropped |= has_drops(row);
 	net_findings__add_host(row);
 }
 
@@ -296,6 +312,11 @@ static const char *note(const struct report_ctx *ctx)
 			      "waited in queues and rings is not known; other counts are of all "
 			      "packets",
 			      sample_one_in);
+	if (net->dropped && !reasons_given)
+		n += snprintf(text + n, sizeof(text) - n,
+			      "%sthis kernel does not tell why packets are dropped: the function "
+			      "that did it stands for the reason",
+			      n ? "; " : "");
 	if (net->nics->unnumbered)
 		n += snprintf(text + n, sizeof(text) - n,
 			      "%s%zu interfaces are more than the %d that can be told apart: no "

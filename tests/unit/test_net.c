@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Interfaces: their numbers, their own counters. */
+/* Interfaces: their numbers, their own counters, and what is said of their drops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "net_findings.h"
 #include "net_numbers.h"
 #include "net_rows.h"
 #include "report.h"
@@ -121,12 +122,56 @@ static void test_step_back_at_rest(void **state)
 	discard(n);
 }
 
+/* What is said of seven packets that died at that stage, for that reason. */
+static void died(const char *reason, bool stopped, const char *text)
+{
+	static const char *const directions[] = {"tx", "rx"};
+	struct report *r = report__new("net");
+	const struct rows *findings;
+	struct row *nic, *drop;
+
+	row__list(&r->top, "nics");
+	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
+		nic = row__add(&r->top, "nics");
+		row__text(nic, "name", "vnet0");
+		row__text(nic, "direction", directions[i]);
+	}
+	drop = row__add(nic, "drops");
+	row__text(drop, "at", "vnet0");
+	row__text(drop, "stage", "ring");
+	row__text(drop, "reason", reason);
+	row__u64(drop, "count", 7);
+	net_findings__add(&r->top, stopped, NSEC_PER_SEC);
+	findings = row__get_rows(&r->top, "findings");
+	assert_int_equal(findings->n, 1);
+	assert_string_equal(row__get_text(findings->row[0], "text"), text);
+	report__free(r);
+}
+
+static void test_ring_full(void **state)
+{
+	died("FULL_RING", false,
+	     "7 packets died in vnet0's full ring: its VMM, or vhost, does not take them fast "
+	     "enough");
+	died("FULL_RING", true, "7 packets died in vnet0's full ring: its VMM is stopped");
+	died("tun_net_xmit", false,
+	     "7 packets died at vnet0's ring (tun_net_xmit): it was full, or a filter there kept "
+	     "them out");
+	died("tun_net_xmit", true,
+	     "7 packets died at vnet0's ring (tun_net_xmit): it was full, or a filter there kept "
+	     "them out; its VMM is stopped");
+	died("SOCKET_FILTER", false,
+	     "7 packets died at vnet0: a program, of tc or XDP or a socket's filter, dropped them "
+	     "(SOCKET_FILTER)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_step_back),
 		cmocka_unit_test(test_step_back_at_rest),
+		cmocka_unit_test(test_ring_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
