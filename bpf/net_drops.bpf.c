@@ -75,7 +75,8 @@ static __always_inline bool dropped_in_hand(const struct sk_buff *skb, const str
 	if (!c)
 		return false;
 	h = &c->hand;
-	if (!h->n || (h->skb != (__u64)skb && h->head != (__u64)head))
+	/* a copy without a device was in a socket (packet_rcv) that is closed now */
+	if (!h->n || (h->skb != (__u64)skb && (!dev || h->head != (__u64)head)))
 		return false;
 	last = hand_last(h);
 	nr = last < KS_HAND_PLACES ? h->nic[last] : 0;
