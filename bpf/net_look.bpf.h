@@ -20,6 +20,7 @@
 /* uapi/linux/if_packet.h */
 #define PACKET_BROADCAST 1
 #define PACKET_MULTICAST 2
+#define PACKET_OUTGOING	 4
 
 /* Ethernet, IPv6 and TCP headers with timestamps: no packet that is cut up has more, mostly */
 #define HEADERS_LEN 86

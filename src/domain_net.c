@@ -21,6 +21,7 @@
 
 static unsigned int sample_one_in = 1;
 static struct net_reasons *reasons; /* of the kernel that we run on */
+static bool reasons_given;	    /* by it */
 
 void net__sample_one_in(unsigned int n)
 {
@@ -85,12 +86,13 @@ static int configure(struct session *s, const struct features *f)
 		return cpus;
 	net_reasons__free(reasons);
 	reasons = net_reasons__new(f);
+	reasons_given = features__tp_args(f, "kfree_skb") > 2;
 	err = err ?: session__resize(s, "nics", KS_NICS);
 	err = err ?: session__resize(s, "flights", KS_FLIGHT_SETS);
 	err = err ?: session__resize(s, "net_cpus", cpus);
 	err = err ?: session__set(s, "cfg_net_driver", !!(session__modes(s) & TRACE_NET_DRIVER));
 	err = err ?: session__set(s, "cfg_net_sample", sample_one_in);
-	err = err ?: session__set(s, "cfg_drop_reason", features__tp_args(f, "kfree_skb") > 2);
+	err = err ?: session__set(s, "cfg_drop_reason", reasons_given);
 	err = err ?: session__set(s, "cfg_drop_unspecified", net_reasons__unspecified(reasons));
 	at = features__tp_field(f, "skb", "skb_copy_datagram_iovec", "skbaddr");
 	if (at >= 0)
@@ -105,6 +107,8 @@ struct net {
 	struct session *session;
 	uint8_t *busy; /* a byte a subject: is a packet under way that leads to it? */
 	uint32_t n_busy;
+	size_t unnumbered; /* interfaces that this interval is known to lack */
+	bool dropped;	   /* its report has drops */
 };
 
 static void *open_state(const char *proc_root)
@@ -126,6 +130,17 @@ static void close_state(void *state)
 	reasons = NULL;
 }
 
+/* Once each in an interval, however often it is looked. */
+static void lose_unnumbered(struct net *net)
+{
+	size_t n = net->nics->unnumbered;
+
+	if (!net->session || n <= net->unnumbered)
+		return;
+	session__lose(net->session, KS_L_NICS, n - net->unnumbered);
+	net->unnumbered = n;
+}
+
 static void follow(void *state, struct session *s, struct vms *vms)
 {
 	struct net *net = state;
@@ -134,6 +149,7 @@ static void follow(void *state, struct session *s, struct vms *vms)
 		return;
 	net->session = s;
 	net_nics__follow(net->nics, s, vms);
+	lose_unnumbered(net);
 }
 
 static int wake_fd(void *state)
@@ -151,6 +167,9 @@ static void sample(void *state, struct vms *vms)
 	net_nics__sample(net->nics);
 	free(net->busy); /* as of the last interval */
 	net->busy = NULL;
+	net->unnumbered = 0; /* the next begins */
+	lose_unnumbered(net);
+	net->dropped = false;
 }
 
 /*
@@ -248,45 +267,67 @@ static bool is_stopped(const struct net *net, pid_t pid)
 	return end && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
 }
 
+static bool has_drops(const struct row *row)
+{
+	const struct rows *nics = row__get_rows(row, "nics");
+
+	for (size_t i = 0; i < nics->n; i++)
+		if (row__get_rows(nics->row[i], "drops")->n)
+			return true;
+	return false;
+}
+
 static void report(const struct report_ctx *ctx, const struct vm_times *vm, struct row *row)
 {
-	const struct net *net = ctx->state;
+	struct net *net = ctx->state;
 
 	row__list(row, "nics");
 	if (vm->vm->number && reasons)
 		net_rows__vm(ctx->delta, net->nics, reasons, vm->vm, row);
+	net->dropped |= has_drops(row);
 	net_findings__add(row, is_stopped(net, vm->vm->pid), ctx->delta->elapsed_ns);
 }
 
 static void report_host(const struct report_ctx *ctx, struct row *row)
 {
-	const struct net *net = ctx->state;
+	struct net *net = ctx->state;
 
 	row__list(row, "nics");
 	if (reasons)
 		net_rows__host(ctx->delta, net->nics, reasons, row);
+	net->dropped |= has_drops(row);
 	net_findings__add_host(row);
 }
 
 /* What it could not do, for people; names are from outside: the sink escapes them. */
 static const char *note(const struct report_ctx *ctx)
 {
-	static char text[768];
+	static char text[1024];
 	const struct net *net = ctx->state;
 	int n = 0;
 
 	if (sample_one_in > 1)
-		n = snprintf(text, sizeof(text),
-			     "one packet in %u was followed: times are of those, and how many "
-			     "waited in queues and rings is not known; other counts are of all "
-			     "packets",
-			     sample_one_in);
+		n += snprintf(text + n, sizeof(text) - n,
+			      "one packet in %u was followed: times are of those, and how many "
+			      "waited in queues and rings is not known; other counts are of all "
+			      "packets",
+			      sample_one_in);
+	if (net->dropped && !reasons_given)
+		n += snprintf(text + n, sizeof(text) - n,
+			      "%sthis kernel does not tell why packets are dropped: the function "
+			      "that did it stands for the reason",
+			      n ? "; " : "");
+	if (net->nics->unnumbered)
+		n += snprintf(text + n, sizeof(text) - n,
+			      "%s%zu interfaces are more than the %d that can be told apart: no "
+			      "packets are seen there",
+			      n ? "; " : "", net->nics->unnumbered, KS_NICS - 1);
 	if (net->nics->lost)
-		snprintf(text + n, sizeof(text) - n,
-			 "%snot in this report, for no network namespace has it, or more than one "
-			 "may: %.400s",
-			 n ? "; " : "", net->nics->lost);
-	return n || net->nics->lost ? text : NULL;
+		n += snprintf(text + n, sizeof(text) - n,
+			      "%snot in this report, for no network namespace has it, or more than "
+			      "one may: %.400s",
+			      n ? "; " : "", net->nics->lost);
+	return n ? text : NULL;
 }
 
 static const struct export exports[] = {

@@ -242,15 +242,6 @@ static void report(const struct report_ctx *ctx, const struct vm_times *vm, stru
 
 /* --- the host's row */
 
-/*
- * Counters of one CPU's idle time may step back (Documentation/filesystems/proc.rst on iowait),
- * and those of guests may be a tick ahead of those that contain them.
- */
-static uint64_t grown(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
 static void report_host(const struct report_ctx *ctx, struct row *row)
 {
 	static const struct {
@@ -265,6 +256,10 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	bool known = s->before.known && s->now.known;
 	uint64_t d[CPU_STATES];
 
+	/*
+	 * Counters of one CPU's idle time may step back (Documentation/filesystems/proc.rst on
+	 * iowait), and those of guests may be a tick ahead of those that contain them.
+	 */
 	for (int i = 0; i < CPU_STATES; i++)
 		d[i] = grown(s->now.cpus.ticks[i], s->before.cpus.ticks[i]) * tick_ns();
 	d[CPU_GUEST] += d[CPU_GUEST_NICE];

@@ -230,13 +230,17 @@ static void find_veths(const struct net_nics *n, struct net_plan **plan, uint32_
 	}
 }
 
-static void number_all(struct net_nics *n, const struct net_space *s, struct net_plan *plan)
+/* of_vms: those of VMs, which come first: theirs are the rows. Else the others. */
+static void number_all(struct net_nics *n, const struct net_space *s, struct net_plan *plan,
+		       bool of_vms)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct net_link *l = &s->link[i];
 		uint32_t number = net_number__known(n, s, l->ifindex);
 		struct net_nic *nic = &n->nic[number];
 
+		if (!!plan[i].vm != of_vms)
+			continue;
 		if (number && (nic->vm != (plan[i].vm ? plan[i].vm->number : 0) ||
 			       nic->pid != (plan[i].vm ? plan[i].vm->pid : 0))) {
 			net_number__end(n, number); /* it has changed hands */
@@ -359,7 +363,9 @@ void net_nics__follow(struct net_nics *n, struct session *session, struct vms *v
 		net_feeds__find(n->space[i], plan[i]);
 	find_veths(n, plan, peer);
 	for (size_t i = 0; i < n->n_spaces; i++)
-		number_all(n, n->space[i], plan[i]);
+		number_all(n, n->space[i], plan[i], true);
+	for (size_t i = 0; i < n->n_spaces; i++)
+		number_all(n, n->space[i], plan[i], false);
 	for (size_t i = 0; i < n->n_spaces; i++) {
 		describe(n, n->space[i], plan, i, peer[i]);
 		free(peer[i]);

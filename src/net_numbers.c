@@ -5,11 +5,16 @@
 #include "util.h"
 #include "vms.h"
 
+/* The last numbers are VMs' only: one that comes late has a row, however many bridges there are. */
+#define ANYBODYS (KS_NICS - KS_NICS / 8)
+
 /* One that never was in use, or of which the last two reports had nothing. */
-static uint32_t take_number(struct net_nics *n)
+static uint32_t take_number(struct net_nics *n, bool of_vm)
 {
-	for (uint32_t i = 1; i < KS_NICS; i++) {
-		uint32_t number = (n->last + i - 1) % (KS_NICS - 1) + 1;
+	uint32_t all = of_vm ? KS_NICS - 1 : ANYBODYS;
+
+	for (uint32_t i = 1; i <= all; i++) {
+		uint32_t number = (n->last + i - 1) % all + 1;
 		const struct net_nic *nic = &n->nic[number];
 
 		if (nic->netns && (nic->alive || nic->rests || nic->ended + 2 >= n->report ||
@@ -66,7 +71,7 @@ static void put(struct net_nics *n, uint32_t number, const struct net_space *s,
 uint32_t net_number__begin(struct net_nics *n, const struct net_space *s, const struct net_link *l,
 			   const struct vm *vm)
 {
-	uint32_t number = take_number(n);
+	uint32_t number = take_number(n, vm);
 
 	if (!number) {
 		n->unnumbered++;
@@ -108,6 +113,7 @@ uint32_t net_number__resting(const struct net_nics *n, const struct net_space *s
 	return 0;
 }
 
+/* What has begun anew meanwhile (see add_device()) counts from where it is now. */
 static void add_difference(struct net_counters *sum, const struct net_counters *from,
 			   const struct net_counters *to)
 {
@@ -117,7 +123,7 @@ static void add_difference(struct net_counters *sum, const struct net_counters *
 	memcpy(a, from, sizeof(a));
 	memcpy(b, to, sizeof(b));
 	for (size_t i = 0; i < ARRAY_SIZE(s); i++)
-		s[i] += b[i] - a[i];
+		s[i] = b[i] < a[i] ? b[i] : s[i] + b[i] - a[i];
 	memcpy(sum, s, sizeof(s));
 }
 

@@ -349,18 +349,22 @@ static void add_counts(const struct snap_subject *all, struct row *row)
 		row__u64(row, counts[i].name, all ? all->n[counts[i].counter] : 0);
 }
 
-/* sent: what the interface has sent, else what it has received. */
+/*
+ * sent: what the interface has sent, else what it has received. Drivers begin anew when they are
+ * reset, and so does another interface that comes by the ifindex of one that went.
+ */
 static void add_device(const struct net_nic *nic, bool sent, struct row *row)
 {
 	const struct net_counters *a = &nic->before, *b = &nic->now;
 
 	row__u64(row, "device_packets",
-		 sent ? b->tx_packets - a->tx_packets : b->rx_packets - a->rx_packets);
-	row__u64(row, "device_bytes", sent ? b->tx_bytes - a->tx_bytes : b->rx_bytes - a->rx_bytes);
+		 sent ? grown(b->tx_packets, a->tx_packets) : grown(b->rx_packets, a->rx_packets));
+	row__u64(row, "device_bytes",
+		 sent ? grown(b->tx_bytes, a->tx_bytes) : grown(b->rx_bytes, a->rx_bytes));
 	row__u64(row, "device_dropped",
-		 sent ? b->tx_dropped - a->tx_dropped : b->rx_dropped - a->rx_dropped);
+		 sent ? grown(b->tx_dropped, a->tx_dropped) : grown(b->rx_dropped, a->rx_dropped));
 	row__u64(row, "device_errors",
-		 sent ? b->tx_errors - a->tx_errors : b->rx_errors - a->rx_errors);
+		 sent ? grown(b->tx_errors, a->tx_errors) : grown(b->rx_errors, a->rx_errors));
 }
 
 /* What has no answer; and how far did those to a guest's DHCP requests come? */

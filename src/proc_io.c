@@ -114,11 +114,6 @@ void proc_ios__sample(struct proc_ios *ios, struct vms *vms)
 	ios->n = n;
 }
 
-static uint64_t grown(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
 bool proc_ios__delta(const struct proc_ios *ios, const struct vm *vm, struct proc_io *ret)
 {
 	const struct sampled *s = find(ios, vm);

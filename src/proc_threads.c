@@ -43,11 +43,6 @@ void proc_thread__close(struct proc_thread *thread, struct proc_fds *fds)
 	fds->n--;
 }
 
-static uint64_t grown(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
 static void take(struct proc_thread *thread, const struct proc_times *now)
 {
 	if (now->cpu < thread->last.cpu)

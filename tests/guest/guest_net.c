@@ -4,6 +4,7 @@
  * (the guest sends) and read from (it receives), when a line on stdin says so.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -48,11 +49,19 @@ static void __attribute__((noreturn)) fail(const char *what, const char *name)
 	exit(EXIT_FAILURE);
 }
 
-static void open_packet(struct tap *t, const char *name)
+/* kind: "/packet" receives nothing, the others hear all that passes; "/full" has no room for it. */
+static void open_packet(struct tap *t, const char *name, const char *kind)
 {
-	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_ifindex = if_nametoindex(name)};
+	struct sockaddr_ll at = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = strcmp(kind, "/packet") ? htons(ETH_P_ALL) : 0,
+		.sll_ifindex = if_nametoindex(name),
+	};
+	int room = 1;
 
-	t->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0); /* it receives nothing */
+	t->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (!strcmp(kind, "/full"))
+		setsockopt(t->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	if (t->fd < 0 || bind(t->fd, (struct sockaddr *)&at, sizeof(at)))
 		fail("packet socket on", name);
 }
@@ -85,7 +94,8 @@ static void open_xdp(struct tap *t, const char *name)
 	close(link.link_create.prog_fd);
 }
 
-/* "vnet0" is a tap; "eth0/packet" a packet socket on any interface; "vnet0/mq" one of several
+/* "vnet0" is a tap; "eth0/packet" a packet socket on any interface, "eth0/sniffer" one that
+ * receives, too, "eth0/full" one that has no room; "vnet0/mq" one of several
  * queues, "vnet0/vnet" one with virtio headers; "vnet0/vhost" one that vhost-net serves; "eth0/xdp"
  * an XDP program that drops all;
  * "/dev/tap7" a macvtap, which has them always. */
@@ -96,9 +106,11 @@ void guest_net__open(const char *name)
 	struct ifreq req = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 	int size = sizeof(struct virtio_net_hdr);
 
-	if (slash && !strcmp(slash, "/packet")) { /* no VM's: a socket on any interface */
+	if (slash &&
+	    (!strcmp(slash, "/packet") || !strcmp(slash, "/sniffer") || !strcmp(slash, "/full"))) {
+		/* no VM's: a socket on any interface */
 		snprintf(req.ifr_name, IFNAMSIZ, "%.*s", (int)(slash - name), name);
-		open_packet(t, req.ifr_name);
+		open_packet(t, req.ifr_name, slash);
 		return;
 	}
 	if (slash && !strcmp(slash, "/xdp")) {

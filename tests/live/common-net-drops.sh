@@ -118,6 +118,41 @@ check_net_too_big_for_a_port() {
 	found too_big 37
 }
 
+# What sniffers on both interfaces have no room for is nobody's loss, nor what one has not read when it ends; what the
+# ring has no room for is.
+run_net_sniffed() {
+	net_begin
+	tap_add vnet0
+	in_ns ip link set vnet0 txqueuelen 7
+	net_vm vm web1 vnet0
+	net_vm world world wire/packet
+	vm_ns=$ns-in
+	net_vm sniffer sniffer eth0/full vnet0/full eth0/sniffer
+	vm_ns=
+	say vm "frame $(frame $n $a)" "send 0 1"
+	scope_start scope net -j
+	say vm "send 0 101"
+	say world "frame $(frame $a $n)" "send 0 59"
+	say sniffer "close 2"
+	scope_end scope $scope_pid
+	say sniffer "take 0 200 100" "take 1 200 100"
+	sed -n 's/^took //p' sniffer.out >heard
+	counters_of "$ns-in" vnet0 | cut -d ' ' -f 4 >dropped
+}
+
+check_net_sniffed() {
+	at_most "two sniffers were full" "$(sort -n heard | tail -n 1)" 50
+	same "what went out, and in" '[101, 59]' scope.out '[nic("web1"; "vnet0"; "tx", "rx").packets]'
+	same "what died, of all" '[["vnet0", "ring", 52]]' scope.out '[.[].vms[].nics[].drops[] | [.at, .stage, .count]]'
+	same "as the tap counts" 52 dropped .[0]
+	same "why the reason is a function, where it is" \
+		"$(grep -q FULL_RING scope.out && echo 0 || echo 1)" scope.out \
+		'[.[].notes[]? | select(test("does not tell why packets are dropped"))] | length'
+	same "that the ring was full is certain" \
+		"$(grep -q '"FULL_RING"' scope.out && echo true || echo false)" scope.out \
+		'[.[].vms[].findings[] | select(.finding == "ring_full").text | test("full ring")] | any'
+}
+
 # What the host lets die on the way: 31 packets whose sender is elsewhere, by its routes; 29 for somebody who is not
 # there; not the 23 that wait until an address is known. And 41 that a filter keeps from the guest.
 run_net_host_drops() {
