@@ -25,6 +25,7 @@ struct features {
 	char release[128];	 /* uname -r */
 	unsigned int backends;	 /* enum kvm_backend, or'ed */
 	char backend_names[128]; /* "kvm_intel", "kvm_pvm", "kvm_intel, kvm_amd" */
+	bool arm64;		 /* the kernel's architecture; else it is x86-64 */
 	bool kvm;		 /* /dev/kvm is there */
 	bool cap_bpf, cap_perfmon, cap_admin, cap_ptrace, cap_dac;
 	bool vmlinux_btf; /* /sys/kernel/btf/vmlinux can be parsed */
@@ -55,6 +56,9 @@ struct features {
  */
 struct features *features__new(void);
 void features__free(struct features *f); /* NULL is fine */
+
+/* What to do where there is no KVM, or no back end of it. */
+const char *features__kvm_remedy(const struct features *f);
 
 /*
  * The parsed BTF, some 10 MB: features__new() has loaded it. While it is dropped, of what follows
