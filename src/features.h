@@ -39,7 +39,9 @@ struct features {
 	bool rdonly_cast; /* kfunc bpf_rdonly_cast */
 	/*
 	 * The kernel has SRCU-fast, by which v7.2 runs tracepoints: BTF and raw programs are then
-	 * preemptible where the event is, and skipped while they are preempted.
+	 * preemptible where the event is, and skipped while they are preempted. Classic ones are
+	 * skipped, there as anywhere, while a bpf() call works on a map on that CPU, its caller
+	 * perhaps preempted (bpf_disable_instrumentation()): far more seldom.
 	 */
 	bool srcu_fast;
 	bool cmpxchg; /* BPF programs may exchange a word if it has some value */

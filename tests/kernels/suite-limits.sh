@@ -282,7 +282,8 @@ four_vms() {
 	done
 }
 
-# There events where that can happen are traced in the form that is not skipped: chosen before, by the kernel's types.
+# There events where that can happen are traced in the form of which that does not skip any: chosen before, by the
+# kernel's types.
 run_no_run_is_skipped() {
 	scope_start scope exits --by userspace --counts -j 0.5
 	four_vms
