@@ -112,7 +112,8 @@ static __always_inline struct ks_vcpu *vcpu_coming(struct ks_here *cpu, __u32 pi
 	v = vcpu_slot(slot);
 	if (!v || !v->key || v->tid != pid)
 		return NULL;
-	cpu->slot = slot; /* of one that is not wanted, too: or each of its exits would look for it */
+	cpu->slot =
+		slot; /* of one that is not wanted, too: or each of its exits would look for it */
 	return v->flags & KS_VCPU_IGNORED ? NULL : v;
 }
 
