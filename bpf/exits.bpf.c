@@ -11,6 +11,11 @@ const volatile __u32 cfg_exit_isa_at = 0;
 const volatile __u32 cfg_exit_vcpu_at = 0;
 const volatile __u32 cfg_entry_vcpu_at = 0;
 
+static __always_inline struct ks_vcpu *vcpu_leaving_guest(__u64 vcpu)
+{
+	return cfg_counts ? vcpu_untyped(vcpu, true) : vcpu_untyped(vcpu, false);
+}
+
 /* The reason is not among the arguments: it is read from the vCPU. */
 static __always_inline int on_exit_of(struct ks_vcpu *v, const void *vcpu, __u32 isa)
 {
@@ -34,17 +39,19 @@ SEC("tp_btf/kvm_exit")
 int exits__kvm_exit_btf(__u64 *ctx)
 {
 	const struct kvm_vcpu *vcpu = (const void *)ctx[0];
+	struct ks_vcpu *v;
 
 	if (!vcpu)
 		return 0;
-	/* its entry, on this CPU, has seen to it that slot and id agree */
-	return on_exit_of(vcpu_typed(vcpu, false), vcpu, ctx[1]);
+	/* its entry, on this CPU, has seen to it that slot and id agree, where that is attached */
+	v = cfg_counts ? vcpu_typed(vcpu, true, true) : vcpu_typed(vcpu, false, false);
+	return on_exit_of(v, vcpu, ctx[1]);
 }
 
 SEC("raw_tp/kvm_exit")
 int exits__kvm_exit_raw(__u64 *ctx)
 {
-	return on_exit_of(vcpu_untyped(ctx[0]), (const void *)ctx[0], ctx[1]);
+	return on_exit_of(vcpu_leaving_guest(ctx[0]), (const void *)ctx[0], ctx[1]);
 }
 
 /* kvm_exit (exit_reason, vcpu, isa): before v5.16 */
@@ -60,7 +67,7 @@ int exits__kvm_exit_raw_reason(__u64 *ctx)
 		lose(KS_L_SHAPE);
 		return 0;
 	}
-	v = vcpu_untyped(ctx[1]);
+	v = vcpu_leaving_guest(ctx[1]);
 	if (v)
 		on_exit(v, exit_code_normal(ctx[0], isa), isa, (const void *)ctx[1], now);
 	return 0;
@@ -86,7 +93,7 @@ int exits__kvm_entry_btf(__u64 *ctx)
 
 	if (!vcpu)
 		return 0;
-	v = vcpu_typed(vcpu, true);
+	v = vcpu_typed(vcpu, true, false);
 	if (v && !(v->flags & KS_VCPU_IGNORED))
 		on_entry(v, bpf_ktime_get_ns());
 	return 0;
@@ -95,7 +102,7 @@ int exits__kvm_entry_btf(__u64 *ctx)
 SEC("raw_tp/kvm_entry")
 int exits__kvm_entry_raw(__u64 *ctx)
 {
-	struct ks_vcpu *v = vcpu_untyped(ctx[0]);
+	struct ks_vcpu *v = vcpu_untyped(ctx[0], false);
 
 	if (v && !(v->flags & KS_VCPU_IGNORED))
 		on_entry(v, bpf_ktime_get_ns());

@@ -5,8 +5,11 @@
  *
  * These fire where the thread may be preempted. From v7.2 on BTF and raw tracepoint programs are
  * preemptible, too, and while one is, its runs for other threads on that CPU are skipped. Classic
- * tracepoints never are: hence that form for each. (Disabling preemption inside a program makes it
- * worse: the switch then takes place where it is enabled again, still inside.)
+ * tracepoints are not preemptible: hence that form for each. Their runs are skipped only while a
+ * bpf() call works on a map on that CPU (kernel/trace/bpf_trace.c, trace_call_bpf;
+ * kernel/bpf/syscall.c, bpf_disable_instrumentation), which v6.7 and later count. (Disabling
+ * preemption inside a program makes it worse: the switch then takes place where it is enabled
+ * again, still inside.)
  */
 #include "vmlinux.h"
 #include "exit.bpf.h"

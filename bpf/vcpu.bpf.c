@@ -90,7 +90,7 @@ static __always_inline void on_switch_in(struct ks_vcpu *v)
 	v->off = KS_ON_CPU;
 }
 
-/* The slot whose vCPU the current thread runs, if it is on this CPU's mind. */
+/* The slot whose vCPU the current thread runs, if it is on this CPU's mind, and is wanted. */
 static __always_inline struct ks_vcpu *vcpu_leaving(struct ks_here *cpu, __u32 pid)
 {
 	struct ks_vcpu *v;
@@ -99,7 +99,7 @@ static __always_inline struct ks_vcpu *vcpu_leaving(struct ks_here *cpu, __u32 p
 		return NULL;
 	v = vcpu_slot(cpu->slot);
 	cpu->slot = 0;
-	return v && v->key && v->tid == pid && !v->off ? v : NULL;
+	return v && v->key && v->tid == pid && !v->off && !(v->flags & KS_VCPU_IGNORED) ? v : NULL;
 }
 
 static __always_inline struct ks_vcpu *vcpu_coming(struct ks_here *cpu, __u32 pid)
@@ -112,8 +112,9 @@ static __always_inline struct ks_vcpu *vcpu_coming(struct ks_here *cpu, __u32 pi
 	v = vcpu_slot(slot);
 	if (!v || !v->key || v->tid != pid)
 		return NULL;
-	cpu->slot = slot;
-	return v;
+	cpu->slot =
+		slot; /* of one that is not wanted, too: or each of its exits would look for it */
+	return v->flags & KS_VCPU_IGNORED ? NULL : v;
 }
 
 SEC("tp_btf/sched_switch")

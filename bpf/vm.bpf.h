@@ -205,25 +205,29 @@ static __noinline __u32 vcpu_find(__u64 key, __s32 vcpu_id)
 /*
  * The slot of the vCPU that the current thread runs; NULL: there is none left, counted.
  * The first form is for programs whose vcpu the verifier knows the type of. check_id: compare
- * the id, too, for a thread may free one vCPU and get the next at the same address.
+ * the id, too, for a thread may free one vCPU and get the next at the same address. check_tid: and
+ * the thread, where nothing has told that another one came (vcpu_leaving()): the address may be
+ * another VM's by now.
  */
-static __always_inline struct ks_vcpu *vcpu_typed(const struct kvm_vcpu *vcpu, const bool check_id)
+static __always_inline struct ks_vcpu *vcpu_typed(const struct kvm_vcpu *vcpu, const bool check_id,
+						  const bool check_tid)
 {
 	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
 	__u32 slot;
 
-	if (v && v->key == (__u64)vcpu && (!check_id || v->vcpu_id == vcpu->vcpu_id))
+	if (v && v->key == (__u64)vcpu && (!check_id || v->vcpu_id == vcpu->vcpu_id) &&
+	    (!check_tid || v->tid == (__u32)bpf_get_current_pid_tgid()))
 		return v;
 	slot = vcpu_find((__u64)vcpu, vcpu->vcpu_id);
 	return slot ? vcpu_slot(slot) : NULL;
 }
 
-static __always_inline struct ks_vcpu *vcpu_untyped(__u64 vcpu)
+static __always_inline struct ks_vcpu *vcpu_untyped(__u64 vcpu, const bool check_tid)
 {
 	struct ks_vcpu *v = vcpu_slot(this_cpu()->slot);
 	__u32 slot;
 
-	if (v && v->key == vcpu)
+	if (v && v->key == vcpu && (!check_tid || v->tid == (__u32)bpf_get_current_pid_tgid()))
 		return v;
 	slot = vcpu_find(vcpu, vcpu_id_probed((const void *)vcpu));
 	return slot ? vcpu_slot(slot) : NULL;

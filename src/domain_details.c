@@ -15,12 +15,12 @@
 
 static bool is_x86(const struct features *f)
 {
-	return f->backends != BACKEND_ARM64;
+	return !f->arm64;
 }
 
 static bool is_arm64(const struct features *f)
 {
-	return f->backends == BACKEND_ARM64;
+	return f->arm64;
 }
 
 static const struct event events[] = {

@@ -46,7 +46,7 @@ static const char *pointer_missing(const struct features *f)
 /* Where no argument is a vCPU, the reason is one. */
 static const char *arm64_missing(const struct features *f)
 {
-	return f->backends == BACKEND_ARM64 ? NULL : "the back end is not arm64's";
+	return f->arm64 ? NULL : "the kernel is not an arm64 one";
 }
 
 static const char *exit_record_missing(const struct features *f)
@@ -71,7 +71,7 @@ static bool no_exit_events(const struct features *f)
 /* Whose exit it is, kvm_exit finds in the vCPU: see vcpu_in_l2() in bpf/compat.bpf.h. */
 static bool exit_tells_no_level(const struct features *f)
 {
-	return f->backends != BACKEND_ARM64 &&
+	return !f->arm64 &&
 	       !(f->kvm_types && features__has_member(f, "kvm_vcpu_stat", "guest_mode"));
 }
 

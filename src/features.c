@@ -325,13 +325,20 @@ static void look_at_kvm(struct features *f)
 			sizeof(f->backend_names) - strlen(f->backend_names) - 1);
 	}
 	if (!f->backends && f->kvm) {
-		struct utsname u;
-
-		f->backends =
-			!uname(&u) && !strcmp(u.machine, "aarch64") ? BACKEND_ARM64 : BACKEND_OTHER;
+		f->backends = f->arm64 ? BACKEND_ARM64 : BACKEND_OTHER;
 		snprintf(f->backend_names, sizeof(f->backend_names), "%s",
-			 f->backends == BACKEND_ARM64 ? "arm64" : "unknown");
+			 f->arm64 ? "arm64" : "unknown");
 	}
+}
+
+/* arm64's KVM is no module: arch/arm64/kvm/arm.c, kvm_arm_init() and early_kvm_mode_cfg(). */
+const char *features__kvm_remedy(const struct features *f)
+{
+	return f->arm64 ? "an arm64 kernel has KVM built in, and this one has none, or it is off: "
+			  "by kvm-arm.mode=none on its command line, or because firmware or a "
+			  "hypervisor started it at EL1"
+			: "load kvm_intel or kvm_amd (modprobe), and see that virtualisation is on "
+			  "in the firmware";
 }
 
 static bool is_mounted(const char *path, unsigned long type)
@@ -408,8 +415,10 @@ struct features *features__new(void)
 	struct features *f = xcalloc(1, sizeof(*f));
 	struct utsname u;
 
-	if (!uname(&u))
+	if (!uname(&u)) {
 		snprintf(f->release, sizeof(f->release), "%s", u.release);
+		f->arm64 = !strcmp(u.machine, "aarch64");
+	}
 	capng_get_caps_process();
 	f->cap_admin = capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN);
 	f->cap_bpf = f->cap_admin || capng_have_capability(CAPNG_EFFECTIVE, CAP_BPF);

@@ -25,6 +25,7 @@ struct features {
 	char release[128];	 /* uname -r */
 	unsigned int backends;	 /* enum kvm_backend, or'ed */
 	char backend_names[128]; /* "kvm_intel", "kvm_pvm", "kvm_intel, kvm_amd" */
+	bool arm64;		 /* the kernel's architecture; else it is x86-64 */
 	bool kvm;		 /* /dev/kvm is there */
 	bool cap_bpf, cap_perfmon, cap_admin, cap_ptrace, cap_dac;
 	bool vmlinux_btf; /* /sys/kernel/btf/vmlinux can be parsed */
@@ -38,7 +39,9 @@ struct features {
 	bool rdonly_cast; /* kfunc bpf_rdonly_cast */
 	/*
 	 * The kernel has SRCU-fast, by which v7.2 runs tracepoints: BTF and raw programs are then
-	 * preemptible where the event is, and skipped while they are preempted.
+	 * preemptible where the event is, and skipped while they are preempted. Classic ones are
+	 * skipped, there as anywhere, while a bpf() call works on a map on that CPU, its caller
+	 * perhaps preempted (bpf_disable_instrumentation()): far more seldom.
 	 */
 	bool srcu_fast;
 	bool cmpxchg; /* BPF programs may exchange a word if it has some value */
@@ -55,6 +58,9 @@ struct features {
  */
 struct features *features__new(void);
 void features__free(struct features *f); /* NULL is fine */
+
+/* What to do where there is no KVM, or no back end of it. */
+const char *features__kvm_remedy(const struct features *f);
 
 /*
  * The parsed BTF, some 10 MB: features__new() has loaded it. While it is dropped, of what follows

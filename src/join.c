@@ -80,8 +80,9 @@ static void add_losses(struct report *r, const struct delta *delta)
 {
 	for (int i = 0; i < KS_LOSSES; i++)
 		report__add_loss(r, loss_names[i].name, delta->losses[i], loss_names[i].help);
-	report__add_loss(r, "recursion_misses", delta->missed,
-			 "program runs that the kernel skipped because one was under way");
+	report__add_loss(
+		r, "recursion_misses", delta->missed,
+		"program runs that the kernel skipped because one, or a bpf() call, was under way");
 }
 
 static bool measures_vcpus(const struct reporter *reporters, size_t n)

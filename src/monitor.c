@@ -107,10 +107,8 @@ int monitor__check(const struct monitor *m, char **ret_error)
 		return -EMFILE;
 	}
 	if (!f->kvm || !f->backends) {
-		*ret_error =
-			xasprintf("this host has no KVM: %s is missing; load kvm_intel or kvm_amd "
-				  "(modprobe), and see that virtualisation is on in the firmware",
-				  f->kvm ? "a back end" : "/dev/kvm");
+		*ret_error = xasprintf("this host has no KVM: %s is missing; %s",
+				       f->kvm ? "a back end" : "/dev/kvm", features__kvm_remedy(f));
 		return -ENOTSUP;
 	}
 	if (!f->cap_bpf || !f->cap_perfmon) {

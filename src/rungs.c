@@ -83,6 +83,7 @@ static void choose(const struct features *f, const struct event *e, enum rung_ki
 			missing = "the kernel refused to load it";
 		else
 			missing = rung_missing(f, e, r, buf, sizeof(buf));
+		/* of a classic one fewer are: see features.h */
 		if (!missing && rung__may_be_skipped(f, e, r) && has_classic(f, e))
 			missing = "the kernel may skip runs of that";
 		if (!missing) {

@@ -9,7 +9,8 @@
 struct vm_numbers {
 	struct {
 		bool used;
-		bool told; /* the kernel's table has it */
+		bool told;    /* the kernel's table has it */
+		uint8_t late; /* so many looks more are for slots from when it was not wanted */
 	} of[KS_VMS_MAX];  /* 0 is the host's */
 	uint16_t next;	   /* where to look for a free one: the longest unused comes first */
 };
@@ -37,6 +38,7 @@ static uint16_t take(struct vm_numbers *numbers)
 			continue;
 		numbers->of[number].used = true;
 		numbers->of[number].told = true;
+		numbers->of[number].late = 0;
 		return number;
 	}
 	return 0;
@@ -54,6 +56,29 @@ static void untell(struct vm_numbers *numbers, int table, struct vm *vm)
 		numbers->of[vm->number].told = false;
 	else
 		vm->number = 0; /* nothing is counted of one that is ignored */
+}
+
+/*
+ * Ends the slots that a VM's vCPUs took before it was wanted: all that they did since is in none of
+ * their numbers, so that their threads take others, at their next event or when they are adopted.
+ */
+static void end_ignored_slots(struct session *s, uint32_t tgid)
+{
+	const struct array *a = session__array(s, ARRAY_VCPUS);
+	struct ks_vcpu *v;
+	uint32_t n;
+
+	for (uint32_t i = 1; (v = array__map(a, i, &n)); i += n) {
+		for (uint32_t k = 0; k < n; k++) {
+			if (v[k].tgid != tgid || !(v[k].flags & KS_VCPU_IGNORED) ||
+			    v[k].mode == KS_MODE_GONE)
+				continue;
+			v[k].mode = KS_MODE_GONE;
+			v[k].key = 0;
+			session__forget_thread(s, v[k].tid, v[k].vcpu_id, i + k);
+		}
+		array__unmap(a, v, n);
+	}
 }
 
 size_t vm_numbers__sync(struct vm_numbers *numbers, struct session *s, struct vms *vms)
@@ -88,6 +113,15 @@ size_t vm_numbers__sync(struct vm_numbers *numbers, struct session *s, struct vm
 				numbers->of[vm->number].used = numbers->of[vm->number].told = false;
 			vm->number = before;
 			unnumbered++;
+		}
+		if (!vm->number || vm->number >= KS_VMS_MAX)
+			continue;
+		/* twice: a slot may be on its way to us, by the table as it was (vcpu_take()) */
+		if (before == KS_VM_IGNORED)
+			numbers->of[vm->number].late = 2;
+		if (numbers->of[vm->number].late) {
+			numbers->of[vm->number].late--;
+			end_ignored_slots(s, tgid);
 		}
 	}
 	return unnumbered;

@@ -55,12 +55,15 @@ static void check_privilege(struct report *r, const struct features *f)
 
 static void check_kernel(struct report *r, const struct features *f)
 {
+	/* see vcpu_exit_code() in bpf/compat.bpf.h: the vCPU is kvm_exit's first argument since the
+	 * reason is none */
+	bool reads = f->kvm_types && features__tp_arg_struct(f, "kvm_exit", "kvm_vcpu") == 0;
 	char detail[256];
 	bool ok;
 
 	add(r, "kernel", true, f->release, NULL);
 	add(r, "kvm", f->kvm, f->kvm ? "this kernel has it" : "/dev/kvm is missing",
-	    "modprobe kvm; see that virtualisation is on in the firmware");
+	    features__kvm_remedy(f));
 	snprintf(detail, sizeof(detail), "%s%s", *f->backend_names ? f->backend_names : "none",
 		 f->backends && !(f->backends & ~BACKEND_OTHER)
 			 ? ": it reports no kvm_exit, so that only exits to user space are seen"
@@ -68,7 +71,7 @@ static void check_kernel(struct report *r, const struct features *f)
 	ok = f->backends & ~BACKEND_OTHER;
 	add(r, "back end", ok, detail,
 	    f->backends ? "none on this host: exits inside the kernel need kvm_intel or kvm_amd"
-			: "modprobe kvm_intel or kvm_amd");
+			: features__kvm_remedy(f));
 	snprintf(detail, sizeof(detail), "at most %lu, of which tracing takes up to %d",
 		 descriptors__limit(), DESCRIPTORS_LEAST);
 	add(r, "open files", descriptors__limit() >= DESCRIPTORS_LEAST, detail, DESCRIPTORS_REMEDY);
@@ -83,10 +86,10 @@ static void check_kernel(struct report *r, const struct features *f)
 	    f->kvm_btf ? "the types of KVM's events are known"
 		       : "no BTF for KVM: the forms of its events are tried in turn",
 	    "use a kernel with CONFIG_DEBUG_INFO_BTF_MODULES (v5.11), as root");
-	add(r, "cheap reads", f->rdonly_cast,
+	add(r, "cheap reads", f->rdonly_cast || !reads,
 	    f->rdonly_cast ? "bpf_rdonly_cast"
-			   : "no bpf_rdonly_cast: an exit costs some 80 "
-			     "instructions more",
+	    : reads	   ? "no bpf_rdonly_cast: an exit costs some 80 instructions more"
+			   : "none needed: exits are traced with the reason in the event",
 	    "a kernel of v6.2 or later has it");
 	ok = strcmp(f->lockdown, "confidentiality") != 0;
 	add(r, "lockdown", ok, f->lockdown,
@@ -112,13 +115,18 @@ static unsigned int check_events(struct report *r, const struct features *f,
 	for (size_t i = 0; i < n; i++) {
 		const struct choice *c = &choices[i];
 		bool absent = !c->rung && choice__is_absent(c);
+		const char *why = c->why;
 
 		snprintf(name, sizeof(name), "%s:%s", c->event->system, c->event->name);
 		if (absent)
 			modes &= ~c->event->modes;
+		/* the same form, for another kernel's arguments: there is nothing to be had */
+		if (c->rung &&
+		    !strncmp(why, rung__name(c->rung->kind), strlen(rung__name(c->rung->kind))))
+			why = "";
 		if (c->rung)
 			snprintf(detail, sizeof(detail), "%s%s%s%s", rung__name(c->rung->kind),
-				 *c->why ? "; no " : "", c->why,
+				 *why ? "; no " : "", why,
 				 rung__may_be_skipped(f, c->event, c->rung)
 					 ? "; under load runs of it may be skipped, which is told"
 					 : "");
@@ -144,6 +152,12 @@ static void check_sources(struct report *r, const struct features *f)
 	add(r, "clock of block I/O", true,
 	    "kvmscope's own, at each event; none of the kernel's stamps in bios and requests",
 	    NULL);
+	if (f->cap_bpf)
+		add(r, "places of block I/O", f->cmpxchg,
+		    f->cmpxchg ? "two CPUs may look for one at the same moment"
+			       : "no BPF_CMPXCHG: of two requests that CPUs note in the same place "
+				 "at the same moment one may be lost",
+		    "a kernel of v5.12 or later has it");
 	add(r, "owner of block I/O", groups,
 	    groups ? "the task that queues it, else its cgroup; disk --stages d2c: the cgroup "
 		     "alone, "

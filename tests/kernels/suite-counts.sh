@@ -163,8 +163,8 @@ check_two_vms_at_once() {
 }
 
 # The one's thread outlives its VM, whose vCPU's memory KVM gives to the other's.
-run_vm_freed_by_a_live_thread() {
-	scope_start scope exits -j
+freed_by_a_live_thread() {
+	scope_start scope exits -j "$@"
 	vm_start one web1 $short_ops --hold --free-vm
 	one=$vm_pid
 	vm_go one
@@ -177,10 +177,27 @@ run_vm_freed_by_a_live_thread() {
 	vm_kill "$vm_pid"
 }
 
-check_vm_freed_by_a_live_thread() {
+check_freed_by_a_live_thread() {
 	same "exits of the one" "$exits_of_short_ops" scope.out 'exits("web1") | '"$chance"
 	same "exits of the other" "$exits_of_ops" scope.out 'exits("web2") | '"$chance"
 	complete_or_told scope.out
+}
+
+run_vm_freed_by_a_live_thread() {
+	freed_by_a_live_thread
+}
+
+check_vm_freed_by_a_live_thread() {
+	check_freed_by_a_live_thread
+}
+
+# Neither entries nor context switches are seen.
+run_counts_of_a_freed_vm() {
+	freed_by_a_live_thread --counts
+}
+
+check_counts_of_a_freed_vm() {
+	check_freed_by_a_live_thread
 }
 
 # --- attached in the middle

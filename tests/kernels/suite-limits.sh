@@ -162,6 +162,42 @@ check_filter() {
 	done
 }
 
+# A VM whose name, when it is found at last, is one that is asked for: measured from then on.
+run_filter_late_name() {
+	vm_start wanted web0 --hold $short_ops # or there would be none to begin with
+	wanted=$vm_pid
+	vm_start late other --forever --vcpus 2 $loop_ops
+	scope_start counts exits -j --counts -n 'web*'
+	counts=$scope_pid
+	scope_start scope exits -j -n 'web*'
+	vm_go late
+	vm_runs $vm_pid 100
+	vm_stop $vm_pid
+	mkdir -p /run/libvirt/qemu
+	printf '%s' "<domstatus pid='$vm_pid'><domain><name>web1</name></domain></domstatus>" >/run/libvirt/qemu/web1.xml
+	sleep 4 # some looks for VMs
+	truth_begin kvm_exit
+	vm_continue $vm_pid
+	vm_runs $vm_pid 300
+	vm_stop $vm_pid
+	truth_end truth
+	scope_end counts $counts
+	scope_end scope $scope_pid
+	vm_kill $vm_pid
+	vm_kill $wanted
+	rm -r /run/libvirt
+}
+
+check_filter_late_name() {
+	local file
+	for file in scope counts; do
+		holds "$file: it ran" $file.out 'exits("web1") | must(add > 100)'
+		same_as_truth $file.out web1 truth
+		complete_or_told $file.out
+	done
+	holds "no time from before" scope.out '[.[].vms[] | .split_ns.unaccounted] | must(add < 1000000)'
+}
+
 # --- VMs that end
 
 run_vm_that_is_killed() {
@@ -246,7 +282,8 @@ four_vms() {
 	done
 }
 
-# There events where that can happen are traced in the form that is not skipped: chosen before, by the kernel's types.
+# There events where that can happen are traced in the form of which that does not skip any: chosen before, by the
+# kernel's types.
 run_no_run_is_skipped() {
 	scope_start scope exits --by userspace --counts -j 0.5
 	four_vms

@@ -102,6 +102,8 @@ check_check_command() {
 		'[only.checks[] | select(.name == "drop reasons" and .ok)] | length'
 	holds "an event needs no detail that is missing" json.out \
 		'[only.checks[] | select((.name | startswith("kvm:")) and (.ok | not))] | must(. == [])'
+	holds "no form is missing where it is used" json.out \
+		'[only.checks[].detail | select(test("^(BTF tracepoint; no BTF|raw tracepoint; no raw|classic tracepoint; no classic) "))] | must(. == [])'
 	says text.out '^ok  load and attach'
 	note "$(value json.out 'only.checks[] | select(.name == "kvm:kvm_exit").detail' -r)"
 }
