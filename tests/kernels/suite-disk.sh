@@ -485,6 +485,32 @@ check_disk_given_up() {
 	same "failures that are remembered" '[1, 0]' errors '.'
 }
 
+# Many bios in one request: more than a loop over them goes to is told, and no Q2C is missing in silence.
+run_disk_many_bios() {
+	local n
+	scsi_disk
+	schedule "$scsi_name" mq-deadline || skip "no mq-deadline"
+	for n in 1000 2003; do
+		disk_run $n "$scsi_name" -- --disk-writes $n --disk-size 512 --disk-at-once
+	done
+	rmmod scsi_debug
+}
+
+check_disk_many_bios() {
+	local n disk
+	disk=$(cat 1000.disk)
+	for n in 1000 2003; do
+		says $n.vm.out "disk_writes=$n .*disk_errors=0"
+		covered $n.out "$disk" write $n
+		note "$n: $(value $n.out "[losses, [disk(\"db1\"; \"$disk\"; \"write\") | [.count, .merged, .q2c.count, .size_bytes.max]]]")"
+	done
+	holds "no Q2C is missing in silence" 2003.out "[losses, ([disk(\"db1\"; \"$disk\"; \"write\") | .count + .merged - .q2c.count] | add)] |
+		must(.[0] != {} or .[1] == 0)"
+	lossless 1000.out || return 0
+	holds "each has its Q2C" 1000.out "[disk(\"db1\"; \"$disk\"; \"write\") | [.q2c.count, .count + .merged]] |
+		must(length > 0 and all(.[]; .[0] == .[1]))"
+}
+
 # --- against peers, in the same run
 
 run_icount_disk_against_peers() {
