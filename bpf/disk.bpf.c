@@ -186,10 +186,13 @@ static __always_inline bool issue_by_cgroup(const struct request *rq, const stru
 					    const bool typed)
 {
 	const struct request___counted *counted = (const void *)rq;
-	__u32 cpu = bpf_get_smp_processor_id(), whose;
 	struct ks_request *r;
+	__u32 cpu, whose;
 	__u64 device;
 
+	if (LOAD(rq, cmd_flags) & 32) /* REQ_OP_SCSI_IN to REQ_OP_DRV_OUT: its bio tells nothing */
+		return false;
+	cpu = bpf_get_smp_processor_id();
 	/* the same, nearer by: the verifier does not vouch for what a request leads to; 0 where the
 	 * disk counts nothing (iostats) */
 	device = typed ? (__u64)counted->part : bio_device(bio, false);

@@ -170,13 +170,15 @@ __weak __noinline __u32 disk_rq_whose(__u64 address)
 	const struct bio *bio = BPF_CORE_READ(rq, bio);
 	__u32 op = op_of(BPF_CORE_READ(rq, cmd_flags), BPF_CORE_READ(rq, __data_len));
 	const struct blkcg_gq *blkg = bio ? bio_blkg(bio, false) : NULL;
+	__u32 dev = bio ? bio_dev(bio) : 0;
 
 	if (!disk)
 		return 0;
 	if (!bio && op == KS_DISK_FLUSH)
 		return whose_of(KS_VM_HOST, disk, op);
-	return whose_of(vm_behind(blkg, op != KS_DISK_READ, bio ? bio_dev(bio) : disk_dev(disk)),
-			disk, op);
+	if (!dev) /* nor has a command's bio a device: block/blk-map.c */
+		dev = disk_dev(disk);
+	return whose_of(vm_behind(blkg, op != KS_DISK_READ, dev), disk, op);
 }
 
 /* typed: on kernels that have bi_bdev. */

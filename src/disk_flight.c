@@ -14,11 +14,14 @@ struct flights {
 
 static void add(const struct flights *to, uint32_t whose, uint64_t since, uint64_t now, bool waits)
 {
-	uint32_t number = KS_WHOSE_OP(whose);
+	uint32_t number = KS_WHOSE_OP(whose), disk = KS_WHOSE_DISK(whose);
 	struct disk_flight *f;
 
 	if (!number || number >= to->n)
 		return;
+	/* its end counts the disk's depth down: depth_drop() */
+	if (disk < to->n)
+		to->list[disk].requests++;
 	f = &to->list[number];
 	f->requests += !waits;
 	f->waiting += waits;
@@ -26,7 +29,11 @@ static void add(const struct flights *to, uint32_t whose, uint64_t since, uint64
 		f->oldest_ns = now - since;
 }
 
-/* One that has got a request, which has been neither inserted nor issued yet, counts as that. */
+/*
+ * One that has got a request, which has been neither inserted nor issued yet, counts as that. It
+ * may have no time, where D2C alone is asked for; but it has an owner, to whom its request will
+ * count.
+ */
 static void add_bio(struct ks_bio *place, bool behind, void *arg)
 {
 	const volatile struct ks_bio *b = place;
@@ -35,11 +42,11 @@ static void add_bio(struct ks_bio *place, bool behind, void *arg)
 	uint32_t whose = b->whose;
 
 	(void)behind;
-	if (!bio || !q || g & KS_BIO_MERGED)
+	if (!bio || g & KS_BIO_MERGED)
 		return;
 	now = clock_ns(CLOCK_MONOTONIC);
 	if (b->bio == bio && b->q == q && b->whose == whose)
-		add(to, whose, q, now, !g);
+		add(to, whose, q ?: now, now, !g);
 }
 
 /* When it began, as far as is known. */
@@ -151,6 +158,7 @@ struct given_up {
 	struct ks_disk_more *more;
 	uint32_t subject;
 	uint64_t before; /* since when, at the latest, they are there */
+	uint64_t gone;	 /* see disk_flight__give_up() */
 	uint64_t n;
 };
 
@@ -171,10 +179,10 @@ static bool free_place(uint64_t *address, uint64_t held, bool behind, uint64_t *
 static void give_up_bio(struct ks_bio *b, bool behind, void *arg)
 {
 	struct given_up *g = arg;
-	uint64_t bio = b->bio, q = b->q;
+	uint64_t bio = b->bio, since = b->q ?: g->gone;
 	bool merged = b->g & KS_BIO_MERGED;
 
-	if (!bio || !q || q > g->before || KS_WHOSE_OP(b->whose) != g->subject)
+	if (!bio || since > g->before || KS_WHOSE_OP(b->whose) != g->subject)
 		return;
 	b->q = 0;
 	if (free_place((uint64_t *)&b->bio, bio, behind, (uint64_t *)&g->more->bios))
@@ -194,13 +202,15 @@ static void give_up_request(struct ks_request *r, bool behind, void *arg)
 		g->n += !(state & KS_RQ_DONE); /* or it is counted */
 }
 
-uint64_t disk_flight__give_up(const struct session *s, uint32_t subject, uint64_t age_ns)
+uint64_t disk_flight__give_up(const struct session *s, uint32_t subject, uint64_t gone,
+			      uint64_t age_ns)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	struct given_up g = {
 		.more = session__disk_more(s),
 		.subject = subject,
 		.before = now > age_ns ? now - age_ns : 0,
+		.gone = gone,
 	};
 
 	walk(s, &(const struct visit){give_up_bio, give_up_request, &g});

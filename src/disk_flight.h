@@ -8,7 +8,8 @@
 
 #include "session.h"
 
-/* Of one operation of a VM on a disk. */
+/* Of one operation of a VM on a disk; of the disk itself (KS_DISK_ALL): all that is under way
+ * there, as requests. */
 struct disk_flight {
 	uint32_t requests; /* with the scheduler or the driver */
 	uint32_t waiting;  /* bios without a request: they wait for one, or their device has none */
@@ -23,9 +24,11 @@ int disk_flight__take(const struct session *s, struct disk_flight *list, size_t 
 
 /*
  * Forgets what is under way of that subject for so long: it will not end any more, or nobody waits
- * for it. Returns how many requests, and bios without one.
+ * for it. A bio without a time is as old as its VM's being gone, by CLOCK_MONOTONIC. Returns how
+ * many requests, and bios without one.
  */
-uint64_t disk_flight__give_up(const struct session *s, uint32_t subject, uint64_t age_ns);
+uint64_t disk_flight__give_up(const struct session *s, uint32_t subject, uint64_t gone,
+			      uint64_t age_ns);
 
 /* What the kernel calls the disk of that number, in buf of 32 bytes; "" when it is not known. */
 void disk_flight__name(const struct session *s, uint32_t number, char *buf);

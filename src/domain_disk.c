@@ -120,7 +120,8 @@ struct disk_state {
 	struct proc_ios *ios;
 	struct disk_images *images;
 	struct disk_flight *flight; /* by numbers of subjects, */
-	uint32_t n_flight;	    /* which are so many */
+	uint64_t *gone;	   /* since when busy() is asked: their VMs are gone; 0: it is not */
+	uint32_t n_flight; /* which are so many */
 	struct disk_failures *failures;
 };
 
@@ -147,6 +148,7 @@ static void close_state(void *state)
 	proc_ios__free(st->ios);
 	disk_images__free(st->images);
 	free(st->flight);
+	free(st->gone);
 	disk_failures__free(st->failures);
 	free(st);
 }
@@ -180,6 +182,7 @@ static void follow(void *state, struct session *s, struct vms *vms)
 	if (first) {
 		st->n_flight = session__array(s, ARRAY_SUBJECTS)->entries;
 		st->flight = xcalloc(st->n_flight, sizeof(*st->flight));
+		st->gone = xcalloc(st->n_flight, sizeof(*st->gone));
 	}
 	disk_owners__push(st->owners, s, vms);
 	choose_way(st, first);
@@ -217,15 +220,20 @@ static bool busy(void *state, uint32_t subject)
 {
 	const struct disk_state *st = state;
 	const struct disk_flight *f;
+	uint64_t now;
 
 	if (subject >= st->n_flight)
 		return false;
 	f = &st->flight[subject];
 	if (!(f->requests || f->waiting))
 		return false;
-	if (f->oldest_ns >= GIVE_UP_NS)
-		session__lose(st->session, KS_L_DISK_ENDS,
-			      disk_flight__give_up(st->session, subject, GIVE_UP_NS));
+	now = clock_ns(CLOCK_MONOTONIC);
+	if (!st->gone[subject])
+		st->gone[subject] = now;
+	if (f->oldest_ns >= GIVE_UP_NS || now - st->gone[subject] >= GIVE_UP_NS)
+		session__lose(
+			st->session, KS_L_DISK_ENDS,
+			disk_flight__give_up(st->session, subject, st->gone[subject], GIVE_UP_NS));
 	return true;
 }
 
@@ -233,6 +241,8 @@ static void give_back(void *state, uint32_t subject)
 {
 	const struct disk_state *st = state;
 
+	if (subject < st->n_flight)
+		st->gone[subject] = 0;
 	disk_failures__forget(st->failures, st->session, subject);
 }
 

@@ -10,11 +10,13 @@ enum disk_order { DISK_SEQUENTIAL, DISK_RANDOM };
 struct disk_options {
 	const char *file;		      /* NULL: none */
 	unsigned long reads, writes, flushes; /* each of so many jobs does its part of all */
+	unsigned long commands;		      /* likewise */
 	unsigned int jobs;
 	unsigned int size; /* bytes of each */
 	enum disk_order order;
 	bool buffered; /* through the page cache */
 	bool uring;    /* by workers of an io_uring, each job's own */
+	bool at_once;  /* a job's writes are submitted by one call, so that they can be merged */
 };
 
 /* Opens it. Ends the program when that can't be. */
@@ -22,7 +24,7 @@ void guest_disk__open(const struct disk_options *o);
 /* Does all of it, in as many threads as there are jobs: first what is read, then what is written.
  */
 void guest_disk__run(void);
-/* Appends " disk_reads=N disk_writes=N disk_flushes=N disk_errors=N" to stdout. */
+/* Appends " disk_reads=N disk_writes=N disk_flushes=N disk_commands=N disk_errors=N" to stdout. */
 void guest_disk__print(void);
 
 #endif

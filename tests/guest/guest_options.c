@@ -39,10 +39,12 @@ static const char usage[] =
 	"  --disk FILE        open it, and when all vCPUs are through do as follows, with "
 	"O_DIRECT\n"
 	"  --disk-reads N  --disk-writes N  --disk-flushes N   so many, in this order\n"
+	"  --disk-commands N  then SCSI's READ(10), by SG_IO, of one block each\n"
 	"  --disk-size N      bytes of each (4096)\n"
 	"  --disk-jobs N      threads that share them (1)\n"
 	"  --disk-random      scattered, not one behind the other\n"
 	"  --disk-buffered    through the page cache\n"
+	"  --disk-at-once     a thread's writes by one io_submit()\n"
 	"  --disk-uring       by the kernel's workers of an io_uring\n"
 	"  --path FILE        a descriptor of it by O_PATH, which opens nothing\n"
 	"  --tap NAME         an interface; with --hold, lines on stdin say what to send and take\n"
@@ -67,10 +69,12 @@ enum {
 	OPT_DISK_READS,
 	OPT_DISK_WRITES,
 	OPT_DISK_FLUSHES,
+	OPT_DISK_COMMANDS,
 	OPT_DISK_SIZE,
 	OPT_DISK_JOBS,
 	OPT_DISK_RANDOM,
 	OPT_DISK_BUFFERED,
+	OPT_DISK_AT_ONCE,
 	OPT_DISK_URING,
 	OPT_PATH,
 	OPT_TAP,
@@ -97,10 +101,12 @@ static struct option long_options[] = {
 	{"disk-reads", required_argument, NULL, OPT_DISK_READS},
 	{"disk-writes", required_argument, NULL, OPT_DISK_WRITES},
 	{"disk-flushes", required_argument, NULL, OPT_DISK_FLUSHES},
+	{"disk-commands", required_argument, NULL, OPT_DISK_COMMANDS},
 	{"disk-size", required_argument, NULL, OPT_DISK_SIZE},
 	{"disk-jobs", required_argument, NULL, OPT_DISK_JOBS},
 	{"disk-random", no_argument, NULL, OPT_DISK_RANDOM},
 	{"disk-buffered", no_argument, NULL, OPT_DISK_BUFFERED},
+	{"disk-at-once", no_argument, NULL, OPT_DISK_AT_ONCE},
 	{"disk-uring", no_argument, NULL, OPT_DISK_URING},
 	{"path", required_argument, NULL, OPT_PATH},
 	{"tap", required_argument, NULL, OPT_TAP},
@@ -214,6 +220,9 @@ void guest_options__parse(int argc, char **argv)
 		case OPT_DISK_FLUSHES:
 			opt.disk.flushes = parse_number(optarg, 0, UINT32_MAX);
 			break;
+		case OPT_DISK_COMMANDS:
+			opt.disk.commands = parse_number(optarg, 0, UINT32_MAX);
+			break;
 		case OPT_DISK_SIZE:
 			opt.disk.size = parse_number(optarg, 512, 1 << 26);
 			break;
@@ -225,6 +234,9 @@ void guest_options__parse(int argc, char **argv)
 			break;
 		case OPT_DISK_BUFFERED:
 			opt.disk.buffered = true;
+			break;
+		case OPT_DISK_AT_ONCE:
+			opt.disk.at_once = true;
 			break;
 		case OPT_DISK_URING:
 			opt.disk.uring = true;

@@ -485,6 +485,125 @@ check_disk_given_up() {
 	same "failures that are remembered" '[1, 0]' errors '.'
 }
 
+# VMs that die while their I/O goes on: one's is with the driver; the other's has no request, nor a time where D2C alone
+# is asked for. Their numbers may be others' only when it has ended.
+stuck_disk() { # NAME DISK
+	echo "0 16384 linear /dev/$2 0" | dmsetup create --noudevsync "$1"
+	dmsetup mknodes 2>/dev/null || true
+	until_true 20 test -b /dev/mapper/"$1" || die "no $1"
+}
+
+is_stuck() { # DISK SCOPE
+	scope_report all "$2"
+	tail -n 1 all.out | grep -q '"name":"'"$1"'"'
+}
+
+four_in_flight() {
+	[ "$(awk '{ print $1 }' /sys/block/loop0/inflight)" -ge 4 ]
+}
+
+run_disk_outlives_vm() {
+	local first scope i
+	modprobe dm_mod
+	modprobe loop max_loop=2 2>/dev/null || true
+	null_disk nullb0 queue_mode=2 irqmode=1 size=16
+	null_disk nullb1 queue_mode=2 irqmode=1 size=16
+	stuck_disk below nullb0
+	stuck_disk stuck nullb1
+	losetup /dev/loop0 /dev/mapper/below
+	# or the end of who has it open last waits for what it reads
+	exec 7</dev/loop0 8</dev/dm-1
+	vm_start one db1 --out 3 --disk /dev/loop0 --disk-buffered --disk-random --disk-reads 4 --disk-jobs 4
+	first=$vm_pid
+	vm_start two db2 --out 3 --disk /dev/dm-1 --disk-buffered --disk-reads 1
+	# 3 are unused when the two have died: the next that was given back, db1's disk's, is then a disk's again
+	scope_start all disk -j --max-subjects 15
+	scope=$scope_pid
+	scope_start d2c disk -j --stages d2c
+	dmsetup suspend --noudevsync --nolockfs below
+	dmsetup suspend --noudevsync --nolockfs stuck
+	vm_go two
+	until_true 20 is_stuck dm-1 "$scope" || die "dm-1 does not get stuck"
+	vm_go one
+	until_true 20 four_in_flight || die "loop0 does not get stuck"
+	is_stuck loop0 "$scope" || die "loop0 is not reported"
+	kill -KILL "$first" $vm_pid
+	wait "$first" $vm_pid || true
+	outlives_reports "$scope"
+	dmsetup resume --noudevsync below
+	dmsetup resume --noudevsync stuck
+	sleep 0.5
+	outlives_reports "$scope"
+	# who has their numbers then, among them the host on the disks below
+	for i in 1 2 3; do
+		vm_start web$i web$i $few_ops --disk /dev/nullb1 --disk-reads 53
+		scope_report all "$scope"
+		vm_go web$i
+		vm_end web$i $vm_pid
+	done
+	dd if=/dev/nullb0 of=/dev/null bs=4096 count=53 iflag=direct 2>dd.log
+	dd if=/dev/nullb1 of=/dev/null bs=4096 count=53 iflag=direct 2>dd.log
+	scope_end d2c $scope_pid
+	scope_end all "$scope"
+	exec 7<&- 8<&-
+	losetup -d /dev/loop0
+	dmsetup remove --noudevsync below
+	dmsetup remove --noudevsync stuck
+	null_end nullb0
+	null_end nullb1
+}
+
+# So many that numbers of a VM that is gone are given back.
+outlives_reports() {
+	local i
+	for i in 1 2 3; do
+		scope_report all "$1"
+		scope_report d2c $scope_pid
+	done
+}
+
+check_disk_outlives_vm() {
+	local file
+	for file in all d2c; do
+		lossless $file.out || continue
+		holds "$file: the dead VMs'" $file.out '[("db1", "db2") as $vm |
+			[vm($vm)[].disks[] | select(.name == "loop0" or .name == "dm-1").count] | add] | must(all(. > 0) and length == 2)'
+		same "$file: who came later has its own" '[53, 53, 53]' $file.out \
+			'[("web1", "web2", "web3") as $vm | [disk($vm; "nullb1"; "read").count] | add]'
+	done
+	lossless d2c.out || return 0
+	lossless all.out || return 0
+	same "of those that had no time, none is lost" "$(value all.out '[disk("db2"; "dm-1"; "read").count] | add')" d2c.out \
+		'[disk("db2"; "dm-1"; "read").count] | add'
+	holds "none begins below zero" all.out '[.[].vms[].disks[].depth.max // empty] | must(length > 0 and max < 1000)'
+}
+
+# Many bios in one request: more than a loop over them goes to is told, and no Q2C is missing in silence.
+run_disk_many_bios() {
+	local n
+	scsi_disk
+	schedule "$scsi_name" mq-deadline || skip "no mq-deadline"
+	for n in 1000 2003; do
+		disk_run $n "$scsi_name" -- --disk-writes $n --disk-size 512 --disk-at-once
+	done
+	rmmod scsi_debug
+}
+
+check_disk_many_bios() {
+	local n disk
+	disk=$(cat 1000.disk)
+	for n in 1000 2003; do
+		says $n.vm.out "disk_writes=$n .*disk_errors=0"
+		covered $n.out "$disk" write $n
+		note "$n: $(value $n.out "[losses, [disk(\"db1\"; \"$disk\"; \"write\") | [.count, .merged, .q2c.count, .size_bytes.max]]]")"
+	done
+	holds "no Q2C is missing in silence" 2003.out "[losses, ([disk(\"db1\"; \"$disk\"; \"write\") | .count + .merged - .q2c.count] | add)] |
+		must(.[0] != {} or .[1] == 0)"
+	lossless 1000.out || return 0
+	holds "each has its Q2C" 1000.out "[disk(\"db1\"; \"$disk\"; \"write\") | [.q2c.count, .count + .merged]] |
+		must(length > 0 and all(.[]; .[0] == .[1]))"
+}
+
 # --- against peers, in the same run
 
 run_icount_disk_against_peers() {

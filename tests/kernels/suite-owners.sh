@@ -581,3 +581,35 @@ check_disk_by_cgroup() {
 	same "without the controller" '["task", 307, 211]' off.out '[vm("(host)")[0].disk_told_by,
 		(disk("db1", "web1"; "nullb0"; "read") | .count + .merged)]'
 }
+
+# What QEMU's scsi-block passes on: a command's bio has neither a device nor a cgroup.
+run_disk_scsi_commands() {
+	local other scope
+	scsi_disk
+	group_vm "$group_web1" two web1 --out 3
+	other=$vm_pid
+	group_vm "$group_db1" one db1 --out 3 --disk /dev/"$scsi_name" --disk-commands 101
+	echo "$scsi_name" >disk
+	scope_start all disk -j
+	scope=$scope_pid
+	scope_start d2c disk -j --stages d2c
+	vm_work one
+	scope_end d2c $scope_pid
+	scope_end all "$scope"
+	vm_kill "$vm_pid"
+	vm_kill "$other"
+	groups_end
+	rmmod scsi_debug
+}
+
+check_disk_scsi_commands() {
+	local file
+	says one.out 'disk_commands=101 disk_errors=0'
+	holds "told by the cgroup" d2c.out '[.[].vms[].disk_told_by // empty] | must(unique == ["cgroup"])'
+	for file in all d2c; do
+		lossless $file.out || continue
+		same "$file: theirs who has the disk" "[101, $((101 * 512)), 101]" $file.out \
+			"[disk(\"db1\"; \"$(cat disk)\"; \"other\") | .count, .bytes, .d2c.count]"
+		same "$file: and on no other disk" "[\"$(cat disk)\"]" $file.out '[.[].vms[].disks[].name] | unique'
+	done
+}
