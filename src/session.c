@@ -362,9 +362,10 @@ int session__open(struct session **ret, struct features *f, const struct domain 
 
 	*ret_error = NULL;
 	if (cpus > KS_MAX_CPUS) { /* two of them would share a place in here[] */
-		*ret_error = xasprintf("this host's CPUs may have numbers up to %d, and kvmscope has "
-				       "places for %d",
-				       cpus - 1, KS_MAX_CPUS);
+		*ret_error =
+			xasprintf("this host's CPUs may have numbers up to %d, and kvmscope has "
+				  "places for %d",
+				  cpus - 1, KS_MAX_CPUS);
 		err = -ENOTSUP;
 		goto out;
 	}

@@ -11,8 +11,8 @@ struct vm_numbers {
 		bool used;
 		bool told;    /* the kernel's table has it */
 		uint8_t late; /* so many looks more are for slots from when it was not wanted */
-	} of[KS_VMS_MAX];  /* 0 is the host's */
-	uint16_t next;	   /* where to look for a free one: the longest unused comes first */
+	} of[KS_VMS_MAX];     /* 0 is the host's */
+	uint16_t next;	      /* where to look for a free one: the longest unused comes first */
 };
 
 struct vm_numbers *vm_numbers__new(void)
