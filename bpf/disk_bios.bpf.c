@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Domain disk, bios: queued (Q), given a request (G), merged into one, as requests may be into
- * another; split, remapped to another disk.
+ * another; split. disk_remap.bpf.c has those remapped to another disk.
  */
 #include "vmlinux.h"
 #include "disk_places.bpf.h"
@@ -71,7 +71,7 @@ int disk__block_getrq_raw(__u64 *ctx)
 	return on_getrq(arg_at(ctx, cfg_disk_bio_second));
 }
 
-/* --- merges, splits, remaps */
+/* --- merges, splits */
 
 /* Whose a bio is that nobody saw being queued: by_cgroup(). */
 static __noinline __u32 bio_whose_unseen(const struct bio *bio)
@@ -179,50 +179,6 @@ SEC("raw_tp/block_split")
 int disk__block_split_raw(__u64 *ctx)
 {
 	return on_split((const struct bio *)arg_at(ctx, cfg_disk_bio_second), false);
-}
-
-#define NAMED_EVERY 64 /* remaps */
-
-/* From one disk to another, below it. Partitions are their disk. */
-static __always_inline int on_remap(const struct bio *bio, __u32 from)
-{
-	const struct gendisk *disk = bio_disk(bio);
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, to = disk_dev(disk), number;
-	struct ks_subject who = {.part = KS_DISK_REMAP, .vm = vm_of(tgid), .domain = KS_D_DISK};
-	struct ks_tally *t;
-
-	if (who.vm == KS_VM_HOST)
-		who.vm = vm_behind(bio_blkg(bio, false),
-				   device_tells(tgid, BPF_CORE_READ(bio, bi_opf)), from);
-	if (who.vm == KS_VM_IGNORED)
-		return 0;
-	who.object = KS_REMAP(from, to);
-	number = subject_number(&who);
-	t = tally_here(number);
-	if (!t)
-		return 0;
-	/* a path of NVMe's multipath has no device file that would tell its name; now and then
-	 * anew, for that may have become another's */
-	if (!(t->n[KS_C_DISK_REQUESTS] & (NAMED_EVERY - 1)))
-		disk_subject(who.vm, disk);
-	t->n[KS_C_DISK_REQUESTS]++;
-	t->n[KS_C_DISK_BYTES] += BPF_CORE_READ(bio, bi_iter.bi_size);
-	return 0;
-}
-
-SEC("raw_tp/block_bio_remap")
-int disk__block_bio_remap_raw(__u64 *ctx)
-{
-	__u32 from;
-
-	if (cfg_disk_bio_second) {
-		from = ctx[2];
-		barrier_var(from);
-	} else {
-		from = ctx[1];
-		barrier_var(from);
-	}
-	return on_remap((const struct bio *)arg_at(ctx, cfg_disk_bio_second), from);
 }
 
 /* A request that has become part of another: its bios go on, it does not. */

@@ -261,9 +261,9 @@ static void report_host(const struct report_ctx *ctx, struct row *row)
 	 * iowait), and those of guests may be a tick ahead of those that contain them.
 	 */
 	for (int i = 0; i < CPU_STATES; i++)
-		d[i] = grown(s->now.cpus.ticks[i], s->before.cpus.ticks[i]) * tick_ns();
+		d[i] = less(s->now.cpus.ticks[i], s->before.cpus.ticks[i]) * tick_ns();
 	d[CPU_GUEST] += d[CPU_GUEST_NICE];
-	d[CPU_USER] = grown(d[CPU_USER] + d[CPU_NICE], d[CPU_GUEST]);
+	d[CPU_USER] = less(d[CPU_USER] + d[CPU_NICE], d[CPU_GUEST]);
 	if (known) {
 		row__u64(row, "cpus", s->now.cpus.online);
 		row__u64(row, "wall_ns", (s->now.at - s->before.at) * s->now.cpus.online);

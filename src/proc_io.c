@@ -120,9 +120,9 @@ bool proc_ios__delta(const struct proc_ios *ios, const struct vm *vm, struct pro
 
 	if (!s || s->known < 2)
 		return false;
-	ret->rchar = grown(s->now.rchar, s->before.rchar);
-	ret->wchar = grown(s->now.wchar, s->before.wchar);
-	ret->read_bytes = grown(s->now.read_bytes, s->before.read_bytes);
-	ret->write_bytes = grown(s->now.write_bytes, s->before.write_bytes);
+	ret->rchar = less(s->now.rchar, s->before.rchar);
+	ret->wchar = less(s->now.wchar, s->before.wchar);
+	ret->read_bytes = less(s->now.read_bytes, s->before.read_bytes);
+	ret->write_bytes = less(s->now.write_bytes, s->before.write_bytes);
 	return true;
 }

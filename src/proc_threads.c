@@ -49,7 +49,7 @@ static void take(struct proc_thread *thread, const struct proc_times *now)
 		thread->last = (struct proc_times){.cpu = 0}; /* another one with its number */
 	thread->measured = thread->based && now->runs;
 	thread->delta.cpu = now->cpu - thread->last.cpu;
-	thread->delta.delay = grown(now->delay, thread->last.delay);
+	thread->delta.delay = less(now->delay, thread->last.delay);
 	thread->last = *now;
 	thread->based = true;
 }

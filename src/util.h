@@ -28,10 +28,10 @@ static inline uint64_t clock_ns(clockid_t id)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* By how much a counter has grown; one that has stepped back has not. */
-static inline uint64_t grown(uint64_t now, uint64_t before)
+/* a - b, and never below 0: of counters that may have stepped back, or were not read at once. */
+static inline uint64_t less(uint64_t a, uint64_t b)
 {
-	return now > before ? now - before : 0;
+	return a > b ? a - b : 0;
 }
 
 #endif

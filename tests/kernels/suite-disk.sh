@@ -502,8 +502,18 @@ four_in_flight() {
 	[ "$(awk '{ print $1 }' /sys/block/loop0/inflight)" -ge 4 ]
 }
 
+reads_done() { # DISK
+	awk '{ print $1 }' "/sys/block/$1/stat"
+}
+
+# have_ended LOOP0 NULLB1: their I/O since these reads were done has.
+have_ended() {
+	[ "$(awk '{ print $1 }' /sys/block/loop0/inflight)" = 0 ] &&
+		[ "$(reads_done loop0)" -ge $(($1 + 4)) ] && [ "$(reads_done nullb1)" -gt "$2" ]
+}
+
 run_disk_outlives_vm() {
-	local first scope i
+	local first scope i before
 	modprobe dm_mod
 	modprobe loop max_loop=2 2>/dev/null || true
 	null_disk nullb0 queue_mode=2 irqmode=1 size=16
@@ -520,6 +530,7 @@ run_disk_outlives_vm() {
 	scope_start all disk -j --max-subjects 15
 	scope=$scope_pid
 	scope_start d2c disk -j --stages d2c
+	before="$(reads_done loop0) $(reads_done nullb1)"
 	dmsetup suspend --noudevsync --nolockfs below
 	dmsetup suspend --noudevsync --nolockfs stuck
 	vm_go two
@@ -532,7 +543,8 @@ run_disk_outlives_vm() {
 	outlives_reports "$scope"
 	dmsetup resume --noudevsync below
 	dmsetup resume --noudevsync stuck
-	sleep 0.5
+	# shellcheck disable=SC2086 # two words
+	until_true 20 have_ended $before || die "their I/O does not end: $before, $(cat /sys/block/loop0/stat /sys/block/nullb1/stat)"
 	outlives_reports "$scope"
 	# who has their numbers then, among them the host on the disks below
 	for i in 1 2 3; do

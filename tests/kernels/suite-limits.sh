@@ -162,6 +162,12 @@ check_filter() {
 	done
 }
 
+# report_has FILE PID VM: does a report have it?
+report_has() {
+	scope_report "$1" "$2"
+	tail -n 1 "$1.out" | grep -q '"name":"'"$3"'"'
+}
+
 # A VM whose name, when it is found at last, is one that is asked for: measured from then on.
 run_filter_late_name() {
 	vm_start wanted web0 --hold $short_ops # or there would be none to begin with
@@ -175,7 +181,8 @@ run_filter_late_name() {
 	vm_stop $vm_pid
 	mkdir -p /run/libvirt/qemu
 	printf '%s' "<domstatus pid='$vm_pid'><domain><name>web1</name></domain></domstatus>" >/run/libvirt/qemu/web1.xml
-	sleep 4 # some looks for VMs
+	until_true 20 report_has scope "$scope_pid" web1 || die "web1 is not found"
+	until_true 20 report_has counts "$counts" web1 || die "web1 is not found for --counts"
 	truth_begin kvm_exit
 	vm_continue $vm_pid
 	vm_runs $vm_pid 300
